@@ -1,0 +1,122 @@
+"""What can be asked of a benchmark, and the bounds that keep it harmless: one machine, limited counts,
+limited time.
+"""
+
+import ipaddress
+import socket
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+MAX_RUN_SECONDS = 6 * 3600.0
+
+
+class BenchError(Exception):
+    """The benchmark cannot go on; the text is one sentence for the person who started it."""
+
+
+@dataclass(frozen=True, slots=True)
+class BenchOptions:
+    """One run. Without `url` it starts a server of its own on a scratch directory and removes both
+    afterwards.
+    """
+
+    workloads: tuple[str, ...] = ("uniform", "hot", "one-by-one", "balance")
+    connections: int = 64
+    seconds: float = 10.0
+    rounds: int = 3
+    warmup_seconds: float = 2.0
+    accounts: int | None = None
+    """None: as many as the workload names (10,000, or 100,000 for zipf)."""
+    people: int = 4
+    """How many users own the accounts, in turn."""
+    rate: float | None = None
+    """Open loop: requests fall due at this rate per second, whether or not earlier ones were answered."""
+
+    pgbench: bool = True
+    pgbench_scale: int = 50
+    pgbench_clients: tuple[int, ...] = (8, 16, 32)
+    pgbench_seconds: int | None = None
+    """Length of each yardstick run; None: as long as a ledger round."""
+
+    url: str | None = None
+    system_email: str | None = None
+    system_password: str | None = None
+    data_dir: Path | None = None
+    """With `url`: where that server keeps its data. Needed for pgbench, WAL figures and verification."""
+
+    scratch_dir: Path | None = None
+    """Where the scratch directory is made; it should be on the disk that is to be measured."""
+    keep_scratch: bool = False
+    json_path: Path | None = None
+    verify: bool = True
+    seed: int = 1
+    server_command: tuple[str, ...] = field(default=(sys.executable, "-m", "nostro"))
+    server_arguments: tuple[str, ...] = ()
+    """Appended to `serve`, for instance another number of worker processes."""
+
+    @property
+    def yardstick_seconds(self) -> int:
+        return max(1, round(self.seconds)) if self.pgbench_seconds is None else self.pgbench_seconds
+
+
+def check(options: BenchOptions, known_workloads: frozenset[str]) -> None:
+    """Refuse what would be unbounded, unknown or aimed at another machine. Raises BenchError."""
+    unknown = [name for name in options.workloads if name not in known_workloads]
+    if unknown or not options.workloads:
+        choice = ", ".join(sorted(known_workloads))
+        raise BenchError(f"Unknown workload {', '.join(unknown) or '(none)'}: choose from {choice}.")
+    _within("connections", options.connections, 1, 1024)
+    _within("seconds", options.seconds, 0.5, 600)
+    _within("rounds", options.rounds, 1, 100)
+    _within("warm-up seconds", options.warmup_seconds, 0, 60)
+    _within("people", options.people, 1, 64)
+    _within("pgbench scale", options.pgbench_scale, 1, 1000)
+    _within("pgbench seconds", options.yardstick_seconds, 1, 600)
+    _within("number of pgbench runs", len(options.pgbench_clients), 1, 16)
+    for clients in options.pgbench_clients:
+        _within("pgbench clients", clients, 1, 256)
+    if options.accounts is not None:
+        _within("accounts", options.accounts, 4, 1_000_000)
+    if options.rate is not None:
+        _within("rate", options.rate, 1, 100_000)
+    if options.url is not None:
+        loopback_address(options.url)
+        if options.data_dir is None and (options.system_email is None or options.system_password is None):
+            raise BenchError("A server that already runs needs data_dir, or a system_email and password.")
+    planned = planned_seconds(options)
+    if planned > MAX_RUN_SECONDS:
+        raise BenchError(f"This run would measure for {planned:.0f} s; the limit is {MAX_RUN_SECONDS:.0f} s.")
+
+
+def planned_seconds(options: BenchOptions) -> float:
+    """How long measuring alone will take; opening accounts, verification and start-up come on top."""
+    one_round = options.seconds + options.warmup_seconds
+    if options.pgbench:
+        one_round += options.yardstick_seconds * len(options.pgbench_clients)
+    return one_round * options.rounds * len(options.workloads)
+
+
+def loopback_address(url: str) -> tuple[str, int]:
+    """The numeric address and port behind `url`; BenchError unless it is plain HTTP to this very machine."""
+    parts = urlsplit(url)
+    if parts.scheme != "http" or parts.hostname is None:
+        raise BenchError(f"{url} is not an http:// address.")
+    port = parts.port or 80
+    try:
+        found = {
+            str(each[4][0]) for each in socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
+        }
+    except OSError as error:
+        raise BenchError(f"{parts.hostname} does not resolve: {error}.") from error
+    if not found or not all(ipaddress.ip_address(address).is_loopback for address in found):
+        raise BenchError(
+            f"{parts.hostname} is not this machine: the benchmark only loads loopback addresses."
+        )
+    return min(found), port
+
+
+def _within(what: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise BenchError(f"{what} must be between {low:g} and {high:g}, not {value:g}.")
