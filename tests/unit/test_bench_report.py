@@ -107,6 +107,7 @@ def test_a_failed_run_says_so() -> None:
         postgres=None,
         workloads=[],
         verification=None,
+        kept=None,
         metrics={},
         failures=["uniform, round 1 of 1: 3 times 503 queue_full"],
         notes=[],

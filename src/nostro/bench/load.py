@@ -69,7 +69,12 @@ def generate(plan: LoadPlan, at_window_edge: Callable[[], None]) -> LoadResult:
     """
     limit = plan.warmup_seconds + plan.seconds + GRACE_SECONDS + 30
     command = [sys.executable, "-m", "nostro.bench.generator", str(int(limit))]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:  # noqa: S603 - our own program
+    with subprocess.Popen(  # noqa: S603 - our own program
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,  # Ctrl-C is answered by the parent, which ends it
+    ) as process:
         try:
             return _converse(process, plan, at_window_edge)
         finally:

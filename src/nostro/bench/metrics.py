@@ -7,7 +7,7 @@ import re
 
 from nostro.bench.server import Target
 
-_BATCH_LINE = re.compile(r"^(?!#)(\S*batch\S*) ([0-9.eE+-]+)$", re.MULTILINE)
+_BATCH_LINE = re.compile(r"^(?!#)([^\s{]*batch[^\s{]*) ([0-9.eE+-]+)$", re.MULTILINE)  # no histogram buckets
 _MAX_FIGURES = 64
 
 

@@ -26,6 +26,10 @@ _LINES = 64
 _SILENCE_SECONDS = 60.0
 
 
+Make = Callable[[int], bytes]
+"""Makes request number n only when it is its turn: a hundred thousand of them need not exist at once."""
+
+
 @dataclass(frozen=True, slots=True)
 class Population:
     tokens: list[str]
@@ -33,15 +37,14 @@ class Population:
 
 
 class Errand:
-    """Sends a list of requests over all lines and keeps what `read` makes of each answer, in the order of
-    the list.
-    """
+    """Sends requests 0 … size - 1 over all lines and keeps, in that order, what `read` makes of the answers."""
 
-    def __init__(self, requests: Sequence[bytes], expects: int, read: Callable[[Any], str]) -> None:
-        self.requests = requests
+    def __init__(self, size: int, make: Make, expects: int, read: Callable[[Any], str]) -> None:
+        self.size = size
+        self.make = make
         self.expects = expects
         self.read = read
-        self.answers = [""] * len(requests)
+        self.answers = [""] * size
         self.sent = 0
         self.done = 0
         self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -51,10 +54,10 @@ class Errand:
             self._send(line)
 
     def _send(self, line: Line) -> None:
-        if self.sent < len(self.requests) and not self.finished.done():
+        if self.sent < self.size and not self.finished.done():
             line.place = self.sent
             self.sent += 1
-            line.send(self.requests[line.place])
+            line.send(self.make(line.place))
 
     def answered(self, line: Line, status: int) -> None:
         body = line.reader.body
@@ -69,7 +72,7 @@ class Errand:
             self.fail(f"The server's answer could not be read ({error!r}): {body[:300]!r}")
             return
         self.done += 1
-        if self.done == len(self.requests):
+        if self.done == self.size:
             self.finished.set_result(None)
         else:
             self._send(line)
@@ -94,11 +97,11 @@ class Clerk:
         return request("POST", path, self.host, msgspec.json.encode(body or {}), token)
 
     async def run(
-        self, title: str, requests: Sequence[bytes], expects: int, read: Callable[[Any], str]
+        self, title: str, size: int, make: Make, expects: int, read: Callable[[Any], str]
     ) -> list[str]:
-        errand = Errand(requests, expects, read)
-        lines = await connect(errand, self.target.address, self.target.port, min(_LINES, len(requests)))
-        self.progress.begin(title, len(requests))
+        errand = Errand(size, make, expects, read)
+        lines = await connect(errand, self.target.address, self.target.port, min(_LINES, size))
+        self.progress.begin(title, size)
         errand.start(lines)
         try:
             await self._watch(errand)
@@ -161,24 +164,28 @@ async def _populate(
         }
         for n in range(options.people)
     ]
-    await clerk.run("people", [clerk.post("/api/auth/register", each) for each in people], 201, _nothing)
-    logins = [clerk.post("/api/auth/login", {k: each[k] for k in ("email", "password")}) for each in people]
-    tokens = await clerk.run("tokens", logins, 200, _token)
-    system = clerk.post("/api/auth/login", {"email": email, "password": password})
-    [system_token] = await clerk.run("token of the system user", [system], 200, _token)
-    opening = [clerk.post("/api/accounts", None, tokens[n % len(tokens)]) for n in range(accounts)]
-    ids = await clerk.run("accounts opened", opening, 201, _account_id)
+    logins = [{"email": each["email"], "password": each["password"]} for each in people]
+
+    def register(n: int) -> bytes:
+        return clerk.post("/api/auth/register", people[n])
+
+    def log_in(n: int) -> bytes:
+        return clerk.post("/api/auth/login", logins[n])
+
+    def open_account(n: int) -> bytes:
+        return clerk.post("/api/accounts", None, tokens[n % len(tokens)])
+
+    def fund(n: int) -> bytes:
+        body = {"toAccount": ids[n], "amount": FUNDS, "idempotencyKey": f"{batch}-{n}"}
+        return clerk.post("/api/transactions/system/initial-funds", body, system_token)
+
+    await clerk.run("people", len(people), register, 201, _nothing)
+    logins.append({"email": email, "password": password})
+    *tokens, system_token = await clerk.run("tokens", len(logins), log_in, 200, _token)
+    ids = await clerk.run("accounts opened", accounts, open_account, 201, _account_id)
     if any(len(each) != 24 for each in ids):
         raise BenchError("An account id is not 24 characters long.")
-    funding = [
-        clerk.post(
-            "/api/transactions/system/initial-funds",
-            {"toAccount": account, "amount": FUNDS, "idempotencyKey": f"{batch}-{n}"},
-            system_token,
-        )
-        for n, account in enumerate(ids)
-    ]
-    await clerk.run("accounts funded", funding, 201, _nothing)
+    await clerk.run("accounts funded", accounts, fund, 201, _nothing)
     return Population(tokens, ids)
 
 

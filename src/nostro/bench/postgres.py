@@ -54,7 +54,13 @@ class Postgres:
         command = [str(self.binaries / name), *self.connection(), *arguments]
         try:
             done = subprocess.run(  # noqa: S603 - PostgreSQL's own programs, no shell
-                command, capture_output=True, text=True, timeout=timeout_seconds, check=False
+                command,
+                capture_output=True,
+                text=True,
+                timeout=timeout_seconds,
+                check=False,
+                # libpq would otherwise take a server, a user or options from the environment of whoever runs this
+                env={key: value for key, value in os.environ.items() if not key.startswith("PG")},
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise BenchError(f"{name} did not run: {error}.") from error
@@ -62,14 +68,25 @@ class Postgres:
             raise BenchError(f"{name} failed with status {done.returncode}: {done.stderr.strip()[-500:]}")
         return done.stdout
 
-    def ask(self, sql: str) -> list[list[str]]:
-        answer = self.program("psql", "-XAtq", "-d", "postgres", "-c", sql, timeout_seconds=_ASK_SECONDS)
+    def ask(self, sql: str, database: str = "postgres") -> list[list[str]]:
+        answer = self.program("psql", "-XAtq", "-d", database, "-c", sql, timeout_seconds=_ASK_SECONDS)
         return [line.split("|") for line in answer.splitlines()]
 
     def wal(self) -> Wal:
         # The position is exact at once; backends report their page images up to a second late.
         row = self.ask("SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn, wal_fpi FROM pg_stat_wal")[0]
         return Wal(int(row[0]), int(row[1]))
+
+    def transfers_stored(self) -> int | None:
+        """How many transfers the ledger's table holds; None when no database has such a table."""
+        databases = self.ask("SELECT datname FROM pg_database WHERE datallowconn ORDER BY datname")
+        for [database] in databases:
+            if self.ask("SELECT 1 FROM pg_class WHERE oid = to_regclass('public.transactions')", database):
+                rows = self.ask(
+                    "SELECT count(*) FROM public.transactions WHERE kind::text = 'TRANSFER'", database
+                )
+                return int(rows[0][0])
+        return None
 
     def settings(self) -> dict[str, str]:
         rows = self.ask("SELECT name, current_setting(name) FROM pg_settings ORDER BY name")

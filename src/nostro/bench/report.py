@@ -83,6 +83,13 @@ class Verification(msgspec.Struct, frozen=True):
     answer: Any
 
 
+class Kept(msgspec.Struct, frozen=True):
+    """Transfers the clients were told of, and transfers the table holds more than before the run."""
+
+    acknowledged: int
+    stored: int
+
+
 class BenchReport(msgspec.Struct, frozen=True):
     date: str
     options: dict[str, Any]
@@ -90,6 +97,7 @@ class BenchReport(msgspec.Struct, frozen=True):
     postgres: dict[str, str] | None
     workloads: list[WorkloadFigures]
     verification: Verification | None
+    kept: Kept | None
     metrics: dict[str, float]
     """What the server says about its batches, if it does."""
     failures: list[str]
@@ -233,6 +241,10 @@ def _verdict(report: BenchReport) -> str:
     else:
         outcome = "verified" if report.verification.passed else "DID NOT VERIFY"
         lines.append(f"The ledger {outcome} after the run, in {report.verification.seconds:.1f} s.")
+    if report.kept is not None:
+        lines.append(
+            f"{report.kept.acknowledged:,} transfers were acknowledged, {report.kept.stored:,} are stored."
+        )
     lines += [f"Note: {note}" for note in report.notes]
     lines += [f"FAILED: {failure}" for failure in report.failures]
     return "\n".join(lines)

@@ -22,6 +22,7 @@ from nostro.bench.progress import Progress
 from nostro.bench.report import (
     BenchReport,
     CpuFigures,
+    Kept,
     LatencyFigures,
     RoundFigures,
     Verification,
@@ -30,7 +31,7 @@ from nostro.bench.report import (
     spread,
 )
 from nostro.bench.server import Target, command, target
-from nostro.bench.workload import WORKLOADS, Workload
+from nostro.bench.workload import TRANSFER, WORKLOADS, Workload
 
 
 @dataclass(slots=True)
@@ -44,6 +45,8 @@ class Scene:
     progress: Progress
     failures: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    acknowledged: int = 0
+    """Transfers answered as done, warm-up included."""
 
 
 def run(options: BenchOptions) -> BenchReport:
@@ -82,6 +85,7 @@ def _perform(
         yardstick.prepare(server, options, progress)
     if server:
         server.ask("CHECKPOINT")
+    stored_before = server.transfers_stored() if server else None
     figures = [_measure(scene, workload) for workload in chosen]
     return BenchReport(
         date=date,
@@ -90,6 +94,7 @@ def _perform(
         postgres=settings,
         workloads=figures,
         verification=_verify(scene),
+        kept=_kept(scene, stored_before),
         metrics=metrics.batch_figures(where),
         failures=scene.failures,
         notes=scene.notes,
@@ -142,6 +147,8 @@ def _round(scene: Scene, workload: Workload, number: int, latencies: dict[str, H
     wal_after = scene.postgres.wal() if scene.postgres else None
     _note_unexpected(scene, title, result)
     for kind in result.kinds:
+        if kind.name == TRANSFER.name:
+            scene.acknowledged += kind.done_in_all * kind.operations
         latencies[kind.name].merge(kind.latency_buckets, kind.latency_max_us)
     by_kind = {
         kind.name: kind.done_in_window * kind.operations / result.window_seconds for kind in result.kinds
@@ -262,6 +269,17 @@ def _verify(scene: Scene) -> Verification | None:
             f"verify ended with status {outcome.exit_status}: {outcome.errors or outcome.answer}"
         )
     return Verification(passed, time.monotonic() - began, outcome.answer)
+
+
+def _kept(scene: Scene, before: int | None) -> Kept | None:
+    """Whether every transfer a client was told of is in the table; more may be: others' work."""
+    after = scene.postgres.transfers_stored() if scene.postgres else None
+    if before is None or after is None:
+        return None
+    kept = Kept(scene.acknowledged, after - before)
+    if kept.stored < kept.acknowledged:
+        scene.failures.append(f"{kept.acknowledged - kept.stored} acknowledged transfers are not stored.")
+    return kept
 
 
 def _plain(options: BenchOptions) -> dict[str, Any]:
