@@ -1,0 +1,1 @@
+"""HTTP: the routes, the contract of the five systems, authentication, problems."""

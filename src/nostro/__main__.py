@@ -1,0 +1,5 @@
+"""`python -m nostro` is `nostro`."""
+
+from nostro.app import main
+
+main()

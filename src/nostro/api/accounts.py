@@ -1,0 +1,127 @@
+"""Opening accounts, listing them, their balance and their status."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from nostro.api.bodies import Fields, read_fields, require, string_of, text_of
+from nostro.api.desk import Desk
+from nostro.api.documents import account_document, json_answer, number, user_document
+from nostro.api.paging import page_of
+from nostro.domain.errors import InvalidField, NotFound, UnknownCurrency
+from nostro.domain.ids import parse_id
+from nostro.domain.money import Currency
+from nostro.domain.user import Role
+from nostro.ledger.accounts import parse_status
+from nostro.ledger.currencies import currency_of
+
+
+async def open_account(request: Request, desk: Desk) -> Response:
+    user = await desk.user(request)
+    fields = await read_fields(request)
+    name = string_of(fields, "name")
+    if name is not None and not isinstance(name, str):
+        raise InvalidField("name", "must be a string")
+    row = await desk.ledger.accounts.open(user, _currency(fields, desk.ledger.house_currency), name or None)
+    return desk.answer(request, "account_opened", {"account": account_document(row)})
+
+
+def _currency(fields: Fields, house: Currency) -> Currency:
+    code = string_of(fields, "currency")
+    if code is None or code == "":
+        return house
+    if not isinstance(code, str):
+        raise UnknownCurrency
+    return currency_of(code)
+
+
+async def list_accounts(request: Request, desk: Desk) -> Response:
+    user = await desk.user(request)
+    rows = await desk.ledger.accounts.of(user.id)
+    status, message = desk.dialect(request).answer("no_account_yet")
+    if not rows and status >= 400:
+        raise NotFound(message.format(name=user.name))
+    return json_answer(200, {"success": True, "accounts": [account_document(row) for row in rows]})
+
+
+async def balance(request: Request, desk: Desk) -> Response:
+    claims = desk.claims(request)
+    try:
+        account = parse_id(request.path_params["account"], "accountId")
+    except Exception:
+        await desk.ledger.users.session(claims)
+        raise
+    row = await desk.ledger.accounts.balance(claims, account)
+    assert row.currency is not None, "an account that was found has a currency"
+    shown = account.hex()
+    exponent = row.currency.exponent
+    return json_answer(
+        200,
+        {
+            "success": True,
+            "accountId": shown,
+            "account": shown,
+            "balance": number(row.balance, exponent),
+            "available": number(row.balance - row.held, exponent),
+            "currency": row.currency.code,
+        },
+    )
+
+
+async def one_account(request: Request, desk: Desk) -> Response:
+    user = await desk.user(request)
+    account = parse_id(request.path_params["account"], "accountId")
+    row = await desk.ledger.accounts.by_id(account, None if user.role is Role.SYSTEM else user.id)
+    return json_answer(200, {"success": True, "account": account_document(row)})
+
+
+async def accounts_of_user(request: Request, desk: Desk) -> Response:
+    """One's own; another user's id and an unknown one get the same answer."""
+    user = await desk.user(request)
+    if parse_id(request.path_params["user"], "userId") != user.id:
+        raise NotFound("Account not found")
+    rows = await desk.ledger.accounts.of(user.id)
+    return json_answer(200, {"success": True, "accounts": [account_document(row) for row in rows]})
+
+
+async def all_accounts(request: Request, desk: Desk) -> Response:
+    await desk.user(request, system=True)
+    limit, skip = page_of(request)
+    rows = await desk.ledger.accounts.all(limit=limit, skip=skip)
+    return json_answer(
+        200,
+        {
+            "success": True,
+            "accounts": [account_document(row) for row in rows],
+            "limit": limit,
+            "skip": skip,
+        },
+    )
+
+
+async def accounts_by_email(request: Request, desk: Desk) -> Response:
+    await desk.user(request, system=True)
+    owner = await desk.ledger.users.by_email(request.path_params["email"])
+    if owner is None:
+        raise NotFound("User not found")
+    rows = await desk.ledger.accounts.of(owner.id)
+    return json_answer(
+        200,
+        {
+            "success": True,
+            "user": user_document(owner),
+            "accounts": [account_document(row) for row in rows],
+        },
+    )
+
+
+async def change_status(request: Request, desk: Desk) -> Response:
+    user = await desk.user(request)
+    account = parse_id(request.path_params["account"], "accountId")
+    fields = await read_fields(request)
+    require(fields, "status", "reason")
+    row = await desk.ledger.accounts.change_status(
+        user, account, parse_status(text_of(fields, "status")), text_of(fields, "reason")
+    )
+    return json_answer(
+        200, {"message": "Account status changed", "success": True, "account": account_document(row)}
+    )

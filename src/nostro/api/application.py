@@ -1,0 +1,92 @@
+"""The ASGI application: one spelling of the path, the route, the answer, and every error as JSON."""
+
+from collections.abc import Sequence
+
+import structlog
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Match, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from nostro.api.authentication import Origins
+from nostro.api.desk import Desk
+from nostro.api.operations import Operation
+from nostro.api.paths import INITIAL_FUNDS, TRANSACTIONS, canonical
+from nostro.api.problems import problem
+from nostro.domain.errors import MethodNotAllowed, NostroError, NotFound
+
+log = structlog.get_logger(__name__)
+
+_SECURITY_HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+]
+_HOT = {("POST", TRANSACTIONS), ("POST", INITIAL_FUNDS)}
+
+
+class Application:
+    """Finds the operation of a request. The hot ones are found without walking the routes."""
+
+    def __init__(self, desk: Desk, operations: Sequence[Operation]) -> None:
+        self._desk = desk
+        self._routes = [(Route(op.path, _never, methods=[op.method]), op) for op in operations]
+        self._hot = {(op.method, op.path): op for op in operations if (op.method, op.path) in _HOT}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        asked = scope["path"]
+        path, dialect = canonical(asked)
+        scope["nostro.asked"], scope["path"], scope["nostro.dialect"] = asked, path, dialect
+        request = Request(scope, receive)
+        response = await self._answer(request, scope["method"], path)
+        response.raw_headers.extend(_SECURITY_HEADERS)
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request, method: str, path: str) -> Response:
+        words = ""
+        try:
+            operation = self._hot.get((method, path)) or self._find(request)
+            words = operation.words
+            return await operation.endpoint(request, self._desk)
+        except NostroError as error:
+            return problem(request, error, self._desk.dialect(request), words)
+        except ClientDisconnect:
+            return Response(status_code=400)
+        except Exception:
+            log.exception("request_failed", method=method, operation=words or "other")
+            return problem(request, NostroError(), self._desk.dialect(request), words)
+
+    def _find(self, request: Request) -> Operation:
+        """Raises `NotFound`, or `MethodNotAllowed` with the methods that the path has."""
+        allowed: set[str] = set()
+        for route, operation in self._routes:
+            match, child_scope = route.matches(request.scope)
+            if match is Match.FULL:
+                request.scope.update(child_scope)
+                return operation
+            if match is Match.PARTIAL:
+                allowed |= route.methods or set()
+        if allowed:
+            raise MethodNotAllowed(allow=", ".join(sorted(allowed)))
+        raise NotFound
+
+
+async def _never(_request: Request) -> Response:
+    raise AssertionError("routes only match here; operations answer")
+
+
+def with_cors(app: ASGIApp, origins: Origins) -> ASGIApp:
+    """Credentials for the allowed origins: the origin echoed, preflights answered, errors included."""
+    return CORSMiddleware(
+        app,
+        allow_origins=origins.configured,
+        allow_origin_regex=Origins.LOOPBACK if origins.development else None,
+        allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"],
+        allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
+        expose_headers=["Idempotency-Replayed", "Retry-After"],
+        allow_credentials=True,
+        max_age=600,
+    )

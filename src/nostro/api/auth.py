@@ -1,0 +1,69 @@
+"""Registering, logging in and out, and who one is."""
+
+import contextlib
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from nostro.api.authentication import COOKIE, token_of
+from nostro.api.bodies import read_fields, require, text_of
+from nostro.api.desk import Desk
+from nostro.api.documents import Document, json_answer, user_document
+from nostro.domain.errors import LogoutWithoutToken, TokenInvalid, TokenMissing, WrongPassword
+from nostro.store.users import User
+
+
+async def register(request: Request, desk: Desk) -> Response:
+    fields = await read_fields(request)
+    require(fields, "email", "password", "name")
+    user = await desk.ledger.users.register(
+        text_of(fields, "email"), text_of(fields, "password"), text_of(fields, "name")
+    )
+    return _signed_in(request, desk, "registered", user)
+
+
+async def log_in(request: Request, desk: Desk) -> Response:
+    fields = await read_fields(request)
+    require(fields, "email", "password")
+    email, password = text_of(fields, "email"), text_of(fields, "password")
+    source = request.client.host if request.client else ""
+    desk.logins.check(email, source)
+    try:
+        user = await desk.ledger.users.log_in(email, password)
+    except WrongPassword:
+        desk.logins.wrong(email, source)
+        raise
+    desk.logins.right(email, source)
+    return _signed_in(request, desk, "logged_in", user)
+
+
+def _signed_in(request: Request, desk: Desk, situation: str, user: User) -> Response:
+    token = desk.tokens.mint(user.id, user.role, user.token_epoch)
+    document: Document = {"user": user_document(user), "token": token}
+    answer = desk.answer(request, situation, document)
+    answer.set_cookie(
+        COOKIE,
+        token,
+        max_age=desk.tokens.lifetime_s,
+        path="/",
+        secure=request.url.scheme == "https",
+        httponly=True,
+        samesite="lax",
+    )
+    return answer
+
+
+async def log_out(request: Request, desk: Desk) -> Response:
+    """Revokes the token if it is one of ours; whatever else was sent, there is nothing to revoke."""
+    token, _ = token_of(request)
+    if not token and desk.dialect(request).answer("logout_without_token")[0] >= 400:
+        raise LogoutWithoutToken
+    with contextlib.suppress(TokenMissing, TokenInvalid):
+        await desk.ledger.users.log_out(desk.claims(request))
+    answer = desk.answer(request, "logged_out", {})
+    answer.delete_cookie(COOKIE, path="/", secure=request.url.scheme == "https", httponly=True, samesite="lax")
+    return answer
+
+
+async def session(request: Request, desk: Desk) -> Response:
+    return json_answer(200, {"success": True, "user": user_document(await desk.user(request))})

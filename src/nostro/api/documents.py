@@ -1,0 +1,99 @@
+"""The JSON documents that clients know, built from rows. Amounts are exact numbers in major units."""
+
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+
+from nostro.domain.ids import show_id
+from nostro.domain.money import show_amount
+from nostro.domain.transaction import Transaction
+from nostro.domain.user import Role
+from nostro.store.accounts import AccountRow
+from nostro.store.transactions import SeenTransaction
+from nostro.store.users import User
+
+Document = dict[str, Any]
+
+JSON = "application/json; charset=utf-8"
+encode = msgspec.json.Encoder().encode
+
+
+def json_answer(status: int, document: Document, headers: dict[str, str] | None = None) -> Response:
+    return Response(encode(document), status, headers, JSON)
+
+
+def number(minor: int, exponent: int) -> msgspec.Raw:
+    """Minor units as a JSON number in major units, written exactly."""
+    return msgspec.Raw(show_amount(minor, exponent).encode())
+
+
+@lru_cache(maxsize=1024)
+def moment(when: datetime) -> str:
+    """ISO 8601 in UTC with milliseconds, as clients parse it."""
+    return when.strftime("%Y-%m-%dT%H:%M:%S.") + f"{when.microsecond // 1000:03d}Z"
+
+
+def user_document(user: User) -> Document:
+    shown = show_id(user.id)
+    return {
+        "_id": shown,
+        "id": shown,
+        "email": user.email,
+        "name": user.name,
+        "systemUser": user.role is Role.SYSTEM,
+        "role": user.role.value,
+    }
+
+
+def account_document(row: AccountRow) -> Document:
+    shown = show_id(row.id)
+    return {
+        "_id": shown,
+        "id": shown,
+        "user": show_id(row.owner),
+        "name": row.name,
+        "status": row.status.value,
+        "currency": row.currency.code,
+        "balance": number(row.balance, row.currency.exponent),
+        "available": number(row.balance - row.held, row.currency.exponent),
+        "systemAccount": row.settlement,
+        "createdAt": moment(row.created_at),
+        "updatedAt": moment(row.updated_at),
+        "__v": 0,
+    }
+
+
+def transaction_document(transaction: Transaction) -> Document:
+    shown = transaction.id.hex()
+    when = moment(transaction.created_at)
+    return {
+        "_id": shown,
+        "id": shown,
+        "fromAccount": transaction.from_account.hex(),
+        "toAccount": transaction.to_account.hex(),
+        "amount": number(transaction.amount, transaction.exponent),
+        "currency": transaction.currency,
+        "kind": transaction.kind.value,
+        "status": transaction.status.value,
+        "idempotencyKey": transaction.key,
+        "position": transaction.position,
+        "createdAt": when,
+        "updatedAt": when,
+        "__v": 0,
+    }
+
+
+def seen_document(seen: SeenTransaction, viewer: User) -> Document:
+    """A transaction as one of its sides sees it: which way the money went, and who stands opposite."""
+    document = transaction_document(seen.transaction)
+    pays, receives = seen.from_owner == viewer.id, seen.to_owner == viewer.id
+    outwards = pays or not receives
+    opposite = seen.transaction.to_account if outwards else seen.transaction.from_account
+    document["direction"] = "INTERNAL" if pays and receives else "DEBIT" if outwards else "CREDIT"
+    document["counterpartyAccountId"] = show_id(opposite)
+    document["counterpartyUserName"] = seen.to_name if outwards else seen.from_name
+    document["counterpartyUserEmail"] = seen.to_email if outwards else seen.from_email
+    return document

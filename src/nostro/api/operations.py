@@ -1,0 +1,50 @@
+"""Every operation: method, path, what serves it. openapi.py describes each; a test keeps the two equal."""
+
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from nostro.api import accounts, auth, pages, transactions
+from nostro.api.desk import Desk
+from nostro.api.paths import ACCOUNTS, INITIAL_FUNDS, TRANSACTIONS
+
+Endpoint = Callable[[Request, Desk], Awaitable[Response]]
+
+
+class Operation(NamedTuple):
+    """`words`: which rows of the dialects an error in this operation is answered with."""
+
+    method: str
+    path: str
+    endpoint: Endpoint
+    words: str = ""
+
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation("POST", "/api/auth/register", auth.register),
+    Operation("POST", "/api/auth/login", auth.log_in),
+    Operation("POST", "/api/auth/logout", auth.log_out),
+    Operation("GET", "/api/auth/logout", auth.log_out),
+    Operation("GET", "/api/auth/session", auth.session),
+    Operation("GET", "/api/auth/me", auth.session),
+    Operation("POST", ACCOUNTS, accounts.open_account),
+    Operation("GET", ACCOUNTS, accounts.list_accounts),
+    Operation("GET", f"{ACCOUNTS}/all", accounts.all_accounts),
+    Operation("GET", f"{ACCOUNTS}/balance/{{account}}", accounts.balance, "balance"),
+    Operation("GET", f"{ACCOUNTS}/by-email/{{email}}", accounts.accounts_by_email),
+    Operation("GET", f"{ACCOUNTS}/user/{{user}}", accounts.accounts_of_user),
+    Operation("GET", f"{ACCOUNTS}/{{account}}", accounts.one_account),
+    Operation("POST", f"{ACCOUNTS}/{{account}}/status", accounts.change_status),
+    Operation("POST", TRANSACTIONS, transactions.transfer, "transfer"),
+    Operation("GET", TRANSACTIONS, transactions.list_transactions),
+    Operation("POST", INITIAL_FUNDS, transactions.initial_funds, "funds"),
+    Operation("GET", f"{TRANSACTIONS}/history", transactions.list_transactions),
+    Operation("GET", f"{TRANSACTIONS}/account/{{account}}", transactions.list_transactions),
+    Operation("GET", f"{TRANSACTIONS}/by-key/{{key}}", transactions.by_key),
+    Operation("GET", f"{TRANSACTIONS}/{{transaction}}", transactions.one_transaction),
+    Operation("GET", "/", pages.root),
+    Operation("GET", "/health", pages.health),
+    Operation("GET", "/errors/{code}", pages.error_explained),
+)

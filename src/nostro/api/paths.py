@@ -1,0 +1,84 @@
+"""One spelling for every path that clients use: aliases, any case, with or without a trailing slash.
+
+`canonical` names the path the routes know, and the dialect when only one dialect has the path that was asked
+for. Ids, keys and addresses inside a path keep their spelling.
+"""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+from nostro.settings import DialectName
+
+TRANSACTIONS = "/api/transactions"
+INITIAL_FUNDS = "/api/transactions/system/initial-funds"
+ACCOUNTS = "/api/accounts"
+
+_ROOMS = {
+    "auth": "auth",
+    "account": "accounts",
+    "accounts": "accounts",
+    "transaction": "transactions",
+    "transactions": "transactions",
+}
+_FUNDS = frozenset({"initial-funds", "initial-fund", "initial_funds", "intial-funds"})
+_OBJECT_ID_LENGTH = 24
+
+
+class Canonical(NamedTuple):
+    path: str
+    dialect: DialectName | None = None
+
+
+@lru_cache(maxsize=4096)
+def canonical(path: str) -> Canonical:
+    parts = [part for part in path.split("/") if part]
+    words = [part.lower() for part in parts]
+    bare = not words or words[0] != "api"
+    if not bare:
+        parts, words = parts[1:], words[1:]
+    if words == ["health"]:
+        return Canonical("/health")
+    room = _ROOMS.get(words[0]) if words else None
+    match room:
+        case "auth":
+            return Canonical("/".join(["/api/auth", *words[1:]]))
+        case "accounts":
+            return _account_path(parts[1:], words[1:])
+        case "transactions":
+            found = _transaction_path(parts[1:], words[1:])
+            return Canonical(found.path, DialectName.LEDGERFLOW) if bare else found
+        case _:
+            return Canonical("/" + "/".join(words) if bare else "/".join(["/api", *words]))
+
+
+def _account_path(parts: list[str], words: list[str]) -> Canonical:
+    match words:
+        case ["create"]:
+            return Canonical(ACCOUNTS, DialectName.BANKING_LEDGER)
+        case ["user", _]:
+            return Canonical(f"{ACCOUNTS}/user/{parts[1]}", DialectName.BANKING_LEDGER)
+        case [_, "balance"]:
+            return Canonical(f"{ACCOUNTS}/balance/{parts[0]}")
+        case [word] if len(word) == _OBJECT_ID_LENGTH:
+            return Canonical(f"{ACCOUNTS}/{word}", DialectName.BANKING_LEDGER)
+        case _:
+            return Canonical(_joined(ACCOUNTS, parts, words))
+
+
+def _transaction_path(parts: list[str], words: list[str]) -> Canonical:
+    match words:
+        case ["transfer" | "create"]:
+            return Canonical(TRANSACTIONS)
+        case [spelling] | ["system", spelling] if spelling in _FUNDS:
+            return Canonical(INITIAL_FUNDS)
+        case _:
+            return Canonical(_joined(TRANSACTIONS, parts, words))
+
+
+# Words that are routes; whatever stands beside them in a path is a client's own and keeps its spelling.
+_WORDS = frozenset({"all", "balance", "by-email", "by-key", "history", "account", "status", "system", "user"})
+
+
+def _joined(prefix: str, parts: list[str], words: list[str]) -> str:
+    spelt = [word if word in _WORDS else part for part, word in zip(parts, words, strict=True)]
+    return "/".join([prefix, *spelt])

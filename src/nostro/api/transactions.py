@@ -1,0 +1,141 @@
+"""Moving money, and what was moved. A transfer's first room; ledger/committer.py is the next."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from nostro.api.bodies import Fields, amount_of, key_of, missing_of, read_fields, text_of
+from nostro.api.desk import Desk
+from nostro.api.documents import Document, json_answer, seen_document, transaction_document
+from nostro.api.paging import page_of
+from nostro.domain.errors import InvalidField, MissingField, NostroError, NotFound, SameAccount
+from nostro.domain.ids import parse_id
+from nostro.domain.posting import Posted
+from nostro.domain.transaction import TransactionStatus
+from nostro.domain.user import Claims, Role
+
+_REPLAYED = {"Idempotency-Replayed": "true"}
+
+
+async def transfer(request: Request, desk: Desk) -> Response:
+    claims = desk.claims(request)
+    try:
+        fields = await read_fields(request)
+        _require(request, fields, "fromAccount", "toAccount")
+        from_account = parse_id(text_of(fields, "fromAccount"), "fromAccount")
+        to_account = parse_id(text_of(fields, "toAccount"), "toAccount")
+        amount = amount_of(fields)
+        key = key_of(request, fields)
+        if from_account == to_account:
+            raise SameAccount
+    except NostroError:
+        await _authenticate_first(desk, claims)
+        raise
+    posted = await desk.ledger.transfers.transfer(
+        claims,
+        key=key,
+        from_account=from_account,
+        to_account=to_account,
+        amount=amount,
+    )
+    return _posted(request, desk, "transferred", posted)
+
+
+async def initial_funds(request: Request, desk: Desk) -> Response:
+    claims = desk.claims(request)
+    try:
+        fields = await read_fields(request)
+        _require(request, fields, "toAccount")
+        to_account = parse_id(text_of(fields, "toAccount"), "toAccount")
+        amount = amount_of(fields)
+        key = key_of(request, fields)
+    except NostroError:
+        await _authenticate_first(desk, claims, system=True)
+        raise
+    posted = await desk.ledger.transfers.initial_funds(
+        claims,
+        key=key,
+        to_account=to_account,
+        amount=amount,
+    )
+    return _posted(request, desk, "funded", posted)
+
+
+async def _authenticate_first(desk: Desk, claims: Claims, *, system: bool = False) -> None:
+    """A flawed body is answered only to a caller whose token would have been accepted.
+
+    A sound request skips this look: the committer judges its token in the transaction that moves the money.
+    """
+    await desk.ledger.users.session(claims, system=system)
+
+
+def _require(request: Request, fields: Fields, *accounts: str) -> None:
+    """All missing fields at once, before any of them is judged; a key may also come as a header."""
+    missing = missing_of(fields, *accounts)
+    if bytes(fields.get("amount", b'""')) == b'""':
+        missing.append("amount")
+    if "idempotencyKey" not in fields and not request.headers.get("idempotency-key"):
+        missing.append("idempotencyKey")
+    if missing:
+        raise MissingField(*missing)
+
+
+def _posted(request: Request, desk: Desk, situation: str, posted: Posted) -> Response:
+    document = transaction_document(posted.transaction)
+    if not posted.replayed:
+        return desk.answer(request, situation, {"transaction": document})
+    # One of the five reads the bare transaction at top level, the others under `transaction`.
+    return desk.answer(request, "replayed", document | {"transaction": document}, _REPLAYED)
+
+
+async def list_transactions(request: Request, desk: Desk) -> Response:
+    """The caller's transactions, newest first; `accountId` narrows them to one of the caller's accounts."""
+    user = await desk.user(request)
+    own = [row.id for row in await desk.ledger.accounts.of(user.id)]
+    wanted = request.path_params.get("account") or request.query_params.get("accountId")
+    if wanted:
+        account = parse_id(wanted, "accountId")
+        if account not in own:
+            raise NotFound("Account not found")
+        own = [account]
+    limit, skip = page_of(request)
+    if not _status_matches(request.query_params.get("status")):
+        own = []
+    page, total = await desk.ledger.transfers.page(own, limit=limit, skip=skip)
+    return json_answer(
+        200,
+        {
+            "success": True,
+            "transactions": [seen_document(seen, user) for seen in page],
+            "total": total,
+            "limit": limit,
+            "skip": skip,
+        },
+    )
+
+
+def _status_matches(text: str | None) -> bool:
+    """Every transaction is COMPLETED today, so a filter keeps all of them or none."""
+    if not text:
+        return True
+    if text.upper() not in {"PENDING", "COMPLETED", "FAILED", "REVERSED"}:
+        raise InvalidField("status", "must be one of PENDING, COMPLETED, FAILED, REVERSED")
+    return text.upper() == TransactionStatus.COMPLETED.value
+
+
+async def one_transaction(request: Request, desk: Desk) -> Response:
+    user = await desk.user(request)
+    transaction = parse_id(request.path_params["transaction"], "transactionId")
+    may_see_all = user.role is not Role.CUSTOMER
+    seen = await desk.ledger.transfers.by_id(transaction, None if may_see_all else user.id)
+    return json_answer(200, {"success": True, "transaction": seen_document(seen, user)})
+
+
+async def by_key(request: Request, desk: Desk) -> Response:
+    """What became of one of the caller's keys: unknown, or completed with its transaction."""
+    user = await desk.user(request)
+    found = await desk.ledger.transfers.by_key(user.id, request.path_params["key"])
+    documents = [transaction_document(transaction) for transaction in found]
+    document: Document = {"success": True, "outcome": "completed" if found else "unknown"}
+    if documents:
+        document |= {"transaction": documents[0], "transactions": documents}
+    return json_answer(200, document)

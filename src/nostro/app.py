@@ -1,0 +1,142 @@
+"""Everything wired once: settings, database, ledger, HTTP, command line."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+import uvicorn
+import uvloop
+
+from nostro import __version__
+from nostro.api.application import Application, with_cors
+from nostro.api.authentication import Origins, Tokens
+from nostro.api.desk import Desk
+from nostro.api.operations import OPERATIONS
+from nostro.cli.commands import command_line
+from nostro.cli.session import Role, Runtime
+from nostro.domain.errors import Unavailable
+from nostro.embedded import EmbeddedPostgres
+from nostro.ledger.currencies import currency_of
+from nostro.ledger.service import Ledger, open_ledger
+from nostro.logs import configure_logs
+from nostro.settings import Environment, Settings, jwt_secret
+from nostro.store.database import RUNTIME_ROLE
+from nostro.store.migrate import ensure_database, migrate
+
+log = structlog.get_logger(__name__)
+
+DATABASE = "nostro"
+_HOUR_S = 3600
+_GRACE_S = 10
+
+
+@asynccontextmanager
+async def database_of(settings: Settings, role: Role) -> AsyncIterator[str]:
+    """The migrated database: the external one of the settings, or the embedded one, started if need be.
+
+    `role` "service" owns the data directory while it runs; a "command" works beside a service or without one.
+    """
+    if settings.database_url is not None:
+        dsn = settings.database_url.get_secret_value()
+        await migrate(dsn)
+        yield dsn
+        return
+    postgres = EmbeddedPostgres(settings.data_dir, role=role, on_event=_note_postgres)
+    server = await asyncio.to_thread(postgres.start)
+    try:
+        await ensure_database(server.dsn(user="postgres", database="postgres"), DATABASE)
+        await migrate(server.dsn(user="postgres", database=DATABASE))
+        yield server.dsn(user=RUNTIME_ROLE, database=DATABASE)
+    finally:
+        await asyncio.to_thread(postgres.stop)
+
+
+def _note_postgres(event: str, facts: object) -> None:
+    log.warning(f"postgres_{event}", **(facts if isinstance(facts, dict) else {}))
+
+
+@asynccontextmanager
+async def open_service(settings: Settings, role: Role) -> AsyncIterator[Ledger]:
+    async with (
+        database_of(settings, role) as dsn,
+        open_ledger(
+            dsn,
+            house_currency=currency_of(settings.currency),
+            frozen_receives=settings.frozen_receives,
+        ) as ledger,
+    ):
+        yield ledger
+
+
+class _Server(uvicorn.Server):
+    """Says when it is ready, and leaves the signals to us: uvicorn would end the process with them."""
+
+    def __init__(self, config: uvicorn.Config, settings: Settings) -> None:
+        super().__init__(config)
+        self._settings = settings
+
+    async def startup(self, sockets: object = None) -> None:
+        await super().startup(sockets)  # type: ignore[arg-type]
+        if self.started:
+            host, port = self.servers[0].sockets[0].getsockname()[:2]
+            _announce(self._settings, f"http://{f'[{host}]' if ':' in host else host}:{port}")
+
+    @contextlib.contextmanager
+    def capture_signals(self):  # type: ignore[no-untyped-def]
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
+
+
+def _announce(settings: Settings, url: str) -> None:
+    database = "external PostgreSQL" if settings.database_url else f"embedded, in {settings.data_dir.resolve()}"
+    print(  # noqa: T201 - the banner, and the line that says the service is ready
+        f"\n  Nostro {__version__}   {settings.environment.value}, dialect {settings.dialect.value}\n"
+        f"  API        {url}/api\n"
+        f"  Try it     {url}/docs\n"
+        f"  Database   {database}\n"
+        f"  Stop       Ctrl-C (the data stays)\n\n"
+        f"NOSTRO READY {url}",
+        flush=True,
+    )
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until SIGINT or SIGTERM; then finish what is in flight, stop the database, keep the data."""
+    async with open_service(settings, "service") as ledger:
+        origins = Origins(settings.allowed_origins, development=settings.environment is Environment.DEVELOPMENT)
+        desk = Desk(ledger, Tokens(jwt_secret(settings), settings.token_lifetime_s), origins, settings.dialect)
+        config = uvicorn.Config(
+            with_cors(Application(desk, OPERATIONS), origins),
+            host=settings.host,
+            port=settings.port,
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_GRACE_S,
+        )
+        chores = asyncio.create_task(_chores(ledger))
+        try:
+            await _Server(config, settings).serve()
+        finally:
+            chores.cancel()
+
+
+async def _chores(ledger: Ledger) -> None:
+    while True:
+        with contextlib.suppress(Unavailable):
+            await ledger.users.forget_expired_tokens()
+        await asyncio.sleep(_HOUR_S)
+
+
+def main() -> None:
+    configure_logs()
+    sys.exit(command_line(Runtime(open_service, serve, uvloop.run)))

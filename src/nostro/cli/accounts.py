@@ -1,0 +1,121 @@
+"""`nostro account …`: what is in the accounts, and their status."""
+
+from typing import Annotated, Any
+
+import typer
+
+from nostro.cli.session import AsJson, DataDir, show, with_ledger
+from nostro.domain.errors import NotFound
+from nostro.domain.ids import parse_id, show_id
+from nostro.domain.money import show_amount
+from nostro.ledger.accounts import parse_status
+from nostro.ledger.currencies import currency_of
+from nostro.ledger.service import Ledger
+from nostro.settings import Settings
+from nostro.store.accounts import AccountRow
+
+app = typer.Typer(help="Open, list and show accounts; change their status.", no_args_is_help=True)
+
+
+def _document(row: AccountRow) -> dict[str, Any]:
+    return {
+        "_id": show_id(row.id),
+        "user": show_id(row.owner),
+        "name": row.name,
+        "status": row.status.value,
+        "currency": row.currency.code,
+        "balance": show_amount(row.balance, row.currency.exponent),
+        "available": show_amount(row.balance - row.held, row.currency.exponent),
+        "systemAccount": row.settlement,
+    }
+
+
+def _line(one: dict[str, Any]) -> str:
+    return f"{one['_id']}  {one['status']:<8}  {one['balance']:>20} {one['currency']}  of {one['user']}"
+
+
+@app.command("open")
+def open_account(
+    context: typer.Context,
+    email: Annotated[str, typer.Option(help="The owner's e-mail address.")],
+    currency: Annotated[str | None, typer.Option(help="ISO 4217 code (default NOSTRO_CURRENCY).")] = None,
+    name: Annotated[str | None, typer.Option(help="A name for the account.")] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Open an account for a user; a system user's is its settlement account in that currency.
+
+    Example: nostro account open --email system@example.com --currency USD
+    """
+
+    async def work(ledger: Ledger, settings: Settings) -> dict[str, Any]:
+        owner = await ledger.users.by_email(email)
+        if owner is None:
+            raise NotFound("There is no user with this e-mail address")
+        row = await ledger.accounts.open(owner, currency_of(currency or settings.currency), name)
+        return _document(row)
+
+    made = with_ledger(context, data_dir, work)
+    show(made, as_json, f"Opened {_line(made)}")
+
+
+@app.command("list")
+def list_accounts(
+    context: typer.Context,
+    limit: Annotated[int, typer.Option(min=1, max=100_000)] = 100,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """List accounts in the order they were opened, with their balances.
+
+    Example: nostro account list --limit 20
+    """
+
+    async def work(ledger: Ledger, _: Settings) -> list[dict[str, Any]]:
+        return [_document(row) for row in await ledger.accounts.all(limit=limit, skip=0)]
+
+    rows = with_ledger(context, data_dir, work)
+    show(rows, as_json, "\n".join(_line(row) for row in rows) or "No accounts yet.")
+
+
+@app.command("show")
+def show_account(
+    context: typer.Context,
+    account: Annotated[str, typer.Argument(help="The account's id.")],
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show one account.
+
+    Example: nostro account show 6742f0a1b2c3d4e5f6071829
+    """
+
+    async def work(ledger: Ledger, _: Settings) -> dict[str, Any]:
+        return _document(await ledger.accounts.by_id(parse_id(account, "account")))
+
+    row = with_ledger(context, data_dir, work)
+    show(row, as_json, _line(row))
+
+
+@app.command("status")
+def change_status(
+    context: typer.Context,
+    account: Annotated[str, typer.Argument(help="The account's id.")],
+    status: Annotated[str, typer.Argument(help="ACTIVE, INACTIVE, FROZEN, BLOCKED or CLOSED.")],
+    reason: Annotated[str, typer.Option(help="Why; kept in the journal.")],
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change an account's status; the reason stays in the journal.
+
+    Example: nostro account status 6742f0a1b2c3d4e5f6071829 FROZEN --reason "card stolen"
+    """
+
+    async def work(ledger: Ledger, _: Settings) -> dict[str, Any]:
+        row = await ledger.accounts.change_status(
+            None, parse_id(account, "account"), parse_status(status), reason
+        )
+        return _document(row)
+
+    row = with_ledger(context, data_dir, work)
+    show(row, as_json, _line(row))

@@ -1,0 +1,87 @@
+"""`nostro …`: the command tree, and how a failure is told."""
+
+import json
+import sys
+from typing import Annotated
+
+import click
+import typer
+
+from nostro import __version__
+from nostro.cli import accounts, bench, transfers, users, verify
+from nostro.cli.session import AsJson, DataDir, Runtime
+from nostro.domain.errors import NostroError
+from nostro.embedded import EmbeddedError
+from nostro.settings import SettingsError, load_settings
+from nostro.store.migrate import MigrationError
+
+app = typer.Typer(
+    name="nostro",
+    help="Nostro, an open double-entry ledger service.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(users.app, name="user")
+app.add_typer(accounts.app, name="account")
+app.command("transfer")(transfers.transfer)
+app.command("verify")(verify.verify)
+app.command("bench")(bench.bench)
+
+
+@app.command()
+def serve(
+    context: typer.Context,
+    port: Annotated[int | None, typer.Option(help="0 picks a free port (default 3000, or PORT).")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on (default 127.0.0.1, or HOST).")] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Serve the API until Ctrl-C.
+
+    Example: nostro serve --port 3000 --data-dir ./var
+    """
+    runtime: Runtime = context.obj
+    runtime.run(runtime.serve(load_settings(port=port, host=host, data_dir=data_dir)))  # type: ignore[arg-type]
+
+
+@app.command()
+def config(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Show every setting as it is in force, secrets masked.
+
+    Example: nostro config --json
+    """
+    shown = load_settings(data_dir=data_dir).shown()
+    print(json.dumps(shown, indent=2) if as_json else "\n".join(f"{k}={v}" for k, v in shown.items()))
+
+
+@app.command()
+def version() -> None:
+    """Print the version.
+
+    Example: nostro version
+    """
+    print(__version__)
+
+
+def command_line(runtime: Runtime) -> int:
+    """Run the command in sys.argv. 0: done; 1: refused or found something wrong; 2: not understood."""
+    try:
+        return int(app(obj=runtime, standalone_mode=False) or 0)
+    except click.exceptions.Exit as exit_:
+        return exit_.exit_code
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    except (NostroError, SettingsError, EmbeddedError, MigrationError) as error:
+        return _refused(error)
+
+
+def _refused(error: Exception) -> int:
+    code = error.code if isinstance(error, NostroError) else "not_possible"
+    if "--json" in sys.argv:
+        print(json.dumps({"code": code, "message": str(error)}))
+    print(f"nostro: {error} ({code})", file=sys.stderr)
+    return 1

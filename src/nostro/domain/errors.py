@@ -1,0 +1,326 @@
+"""Every way a request can be refused: one class, one stable code each.
+
+    NostroError
+    ├── Unauthenticated 401       TokenMissing · TokenInvalid ─ TokenRevoked, UserGone · WrongPassword
+    ├── Forbidden 403             CrossSiteRefused · NotSystemUser · NotOperator · NotAccountOwner
+    ├── RateLimited 429
+    ├── BadRequest 400            MalformedJson · DuplicateField · MissingField · InvalidField · InvalidId
+    │                             InvalidAmount · InvalidKey · UnknownCurrency · SameAccount · InvalidResetLink
+    │                             LogoutWithoutToken
+    ├── Conflict 409              KeyConflict · EmailTaken · StatusConflict
+    ├── Refused 400               AccountNotFound · SystemAccountNotFound · CurrencyMismatch
+    │                             AccountNotActive · LimitExceeded · InsufficientFunds · CeilingExceeded
+    │                             AmountOverflow
+    ├── Missing 404               NotFound · MethodNotAllowed (405)
+    ├── Oversized                 BodyTooLarge (413) · UnsupportedMediaType (415)
+    └── Unavailable 503           Overloaded · DatabaseUnavailable · OutcomeUnknown      (retryable)
+
+`PRECEDENCE` is the published order: of all refusals that apply to a transfer the first is the answer
+(tests/contract/test_refusals.py has a row per code). Amounts in an error are integers in minor units.
+"""
+
+from typing import ClassVar
+
+
+class NostroError(Exception):
+    """A refusal with a stable `code`, an HTTP status and, in `facts`, what the caller may know about it."""
+
+    code: ClassVar[str] = "internal_error"
+    http_status: ClassVar[int] = 500
+    title: ClassVar[str] = "The service failed"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, detail: str = "", **facts: object) -> None:
+        super().__init__(detail or self.title)
+        self.detail = detail or self.title
+        self.facts = facts
+
+
+# ── who is asking ────────────────────────────────────────────────────────────────────────────────────
+
+
+class Unauthenticated(NostroError):
+    http_status = 401
+
+
+class TokenMissing(Unauthenticated):
+    code = "token_missing"
+    title = "No token was sent, neither as a cookie nor as a bearer token"
+
+
+class TokenInvalid(Unauthenticated):
+    code = "token_invalid"
+    title = "The token is not valid, or it has expired"
+
+
+class TokenRevoked(TokenInvalid):
+    title = "The token was revoked by a logout"
+
+
+class UserGone(TokenInvalid):
+    title = "The user of this token does not exist"
+
+
+class WrongPassword(Unauthenticated):
+    code = "wrong_credentials"
+    title = "The e-mail address or the password is wrong"
+
+
+class Forbidden(NostroError):
+    http_status = 403
+
+
+class CrossSiteRefused(Forbidden):
+    code = "cross_site_refused"
+    title = "A change that rests on the cookie alone must come from an allowed origin"
+
+
+class NotSystemUser(Forbidden):
+    code = "not_system_user"
+    title = "Only a system user may do this"
+
+
+class NotOperator(Forbidden):
+    code = "not_operator"
+    title = "Only an operator may do this"
+
+
+class NotAccountOwner(Forbidden):
+    code = "not_account_owner"
+    title = "The account to pay from is not yours"
+
+
+class RateLimited(NostroError):
+    code = "rate_limited"
+    http_status = 429
+    title = "Too many attempts; wait before the next one"
+    retryable = True
+
+
+# ── what was asked ───────────────────────────────────────────────────────────────────────────────────
+
+
+class BadRequest(NostroError):
+    http_status = 400
+
+
+class LogoutWithoutToken(BadRequest):
+    """Two of the five systems answer 400 to a logout that has nothing to log out."""
+
+    code = "token_missing"
+    title = "No token was sent, so there is nothing to log out"
+
+
+class MalformedJson(BadRequest):
+    code = "malformed_json"
+    title = "The body is not one JSON object in UTF-8"
+
+
+class DuplicateField(BadRequest):
+    code = "duplicate_field"
+    title = "A field stands twice in one JSON object"
+
+
+class MissingField(BadRequest):
+    code = "missing_field"
+    title = "A required field is missing"
+
+    def __init__(self, *fields: str) -> None:
+        super().__init__(f"Missing: {', '.join(fields)}", fields=list(fields))
+        self.fields = list(fields)
+
+
+class InvalidField(BadRequest):
+    code = "invalid_field"
+    title = "A field has a value that is not allowed"
+
+    def __init__(self, field: str, rule: str) -> None:
+        super().__init__(f"{field} {rule}", field=field)
+
+
+class InvalidId(BadRequest):
+    code = "invalid_id"
+    title = "An id is 24 hexadecimal digits"
+
+    def __init__(self, field: str) -> None:
+        super().__init__(f"{field} must be 24 hexadecimal digits", field=field)
+
+
+class InvalidAmount(BadRequest):
+    code = "invalid_amount"
+    title = "The amount is not an exact positive decimal of this currency"
+
+
+class InvalidKey(BadRequest):
+    code = "invalid_key"
+    title = "An idempotency key is 1 to 255 printable ASCII characters"
+
+
+class UnknownCurrency(BadRequest):
+    code = "unknown_currency"
+    title = "The currency is not in ISO 4217"
+
+
+class SameAccount(BadRequest):
+    code = "same_account"
+    title = "fromAccount and toAccount are the same account"
+
+
+class InvalidResetLink(BadRequest):
+    code = "invalid_reset_link"
+    title = "The link is not valid, has been used or is too old"
+
+
+class Conflict(NostroError):
+    http_status = 409
+
+
+class KeyConflict(Conflict):
+    code = "key_conflict"
+    title = "The idempotency key was used for a different transaction"
+
+
+class EmailTaken(Conflict):
+    code = "email_taken"
+    title = "The e-mail address belongs to a user already"
+
+
+class StatusConflict(Conflict):
+    code = "status_conflict"
+    title = "The account cannot change from its status to this one"
+
+
+# ── what the ledger refuses, under the lock ──────────────────────────────────────────────────────────
+
+
+class Refused(NostroError):
+    http_status = 400
+
+
+class AccountNotFound(Refused):
+    code = "account_not_found"
+    title = "There is no such account"
+
+
+class SystemAccountNotFound(AccountNotFound):
+    code = "system_account_not_found"
+    title = "The system user has no settlement account in this currency"
+
+
+class CurrencyMismatch(Refused):
+    code = "currency_mismatch"
+    title = "The two accounts have different currencies"
+
+
+class AccountNotActive(Refused):
+    code = "account_not_active"
+    title = "An account in this transfer is not active"
+
+
+class LimitExceeded(Refused):
+    code = "limit_exceeded"
+    title = "A limit of the account would be exceeded"
+
+
+class InsufficientFunds(Refused):
+    """Carries `required`, `available` and `shortfall` in minor units of `currency`."""
+
+    code = "insufficient_funds"
+    title = "The account has too little money"
+
+    def __init__(self, *, required: int, available: int, currency: str) -> None:
+        super().__init__(
+            required=required, available=available, shortfall=required - available, currency=currency
+        )
+
+
+class CeilingExceeded(Refused):
+    code = "ceiling_exceeded"
+    title = "The receiving account would exceed its ceiling"
+
+
+class AmountOverflow(Refused):
+    code = "amount_overflow"
+    title = "A balance would leave the range of 64 bits"
+
+
+# ── what is not there ────────────────────────────────────────────────────────────────────────────────
+
+
+class NotFound(NostroError):
+    code = "not_found"
+    http_status = 404
+    title = "There is nothing here"
+
+
+class MethodNotAllowed(NostroError):
+    code = "method_not_allowed"
+    http_status = 405
+    title = "This method is not served at this path"
+
+
+class BodyTooLarge(NostroError):
+    code = "body_too_large"
+    http_status = 413
+    title = "The body is larger than 100 kB"
+
+
+class UnsupportedMediaType(NostroError):
+    code = "unsupported_media_type"
+    http_status = 415
+    title = "The body must be application/json, not compressed"
+
+
+# ── not the request's fault ──────────────────────────────────────────────────────────────────────────
+
+
+class Unavailable(NostroError):
+    http_status = 503
+    retryable = True
+
+
+class Overloaded(Unavailable):
+    code = "overloaded"
+    title = "Too much is waiting; nothing was done, try again"
+
+
+class DatabaseUnavailable(Unavailable):
+    code = "database_unavailable"
+    title = "The database cannot be reached; nothing was done, try again"
+
+
+class OutcomeUnknown(Unavailable):
+    code = "outcome_unknown"
+    title = "It may or may not have happened; repeat with the same idempotency key to learn which"
+
+    def __init__(self) -> None:
+        super().__init__(outcome="unknown")
+
+
+PRECEDENCE: tuple[type[NostroError], ...] = (
+    TokenMissing,
+    CrossSiteRefused,
+    TokenInvalid,
+    NotSystemUser,
+    RateLimited,
+    BodyTooLarge,
+    UnsupportedMediaType,
+    MalformedJson,
+    DuplicateField,
+    MissingField,
+    InvalidId,
+    InvalidAmount,
+    InvalidKey,
+    UnknownCurrency,
+    SameAccount,
+    KeyConflict,
+    AccountNotFound,
+    SystemAccountNotFound,
+    NotAccountOwner,
+    CurrencyMismatch,
+    AccountNotActive,
+    LimitExceeded,
+    InsufficientFunds,
+    CeilingExceeded,
+    AmountOverflow,
+)

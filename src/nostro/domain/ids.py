@@ -1,0 +1,43 @@
+"""Object ids: 12 bytes that sort by time, shown as 24 lower-case hex digits.
+
+An id is 4 bytes of Unix seconds, 5 bytes that differ per process and a 3-byte counter, the layout that
+clients of document databases slice and validate. Seconds come from the service's clock, never a client's.
+"""
+
+import re
+from typing import NewType
+
+from nostro.domain.errors import InvalidId
+
+ObjectId = NewType("ObjectId", bytes)
+
+_SHOWN = re.compile(r"[0-9a-fA-F]{24}")
+_COUNTER_LIMIT = 1 << 24
+
+
+def parse_id(text: object, field: str) -> ObjectId:
+    """The id that `text` shows; `InvalidId` naming `field` for anything but 24 hex digits."""
+    if not isinstance(text, str) or not _SHOWN.fullmatch(text):
+        raise InvalidId(field)
+    return ObjectId(bytes.fromhex(text))
+
+
+def show_id(object_id: bytes) -> str:
+    return object_id.hex()
+
+
+class IdSequence:
+    """Distinct ids for one process: `process` is 5 random bytes, `counter` a random start below 2**24."""
+
+    __slots__ = ("_counter", "_process")
+
+    def __init__(self, process: bytes, counter: int) -> None:
+        if len(process) != 5:
+            raise ValueError("a process is told apart by exactly 5 bytes")
+        self._process = process
+        self._counter = counter % _COUNTER_LIMIT
+
+    def at(self, unix_seconds: int) -> ObjectId:
+        """The next id; distinct for 2**24 calls within one second."""
+        self._counter = (self._counter + 1) % _COUNTER_LIMIT
+        return ObjectId(unix_seconds.to_bytes(4, "big") + self._process + self._counter.to_bytes(3, "big"))

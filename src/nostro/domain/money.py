@@ -1,0 +1,73 @@
+"""Money: integers in minor units, read exactly from text and written back exactly. No float anywhere.
+
+Accepted amounts are `^(0|[1-9][0-9]{0,15})(\\.[0-9]+)?$` in ASCII, greater than zero, with no more places
+than the currency has and at most 10**15 minor units. tests/unit/test_money.py holds the table.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from nostro.domain.errors import InvalidAmount
+
+MAX_MINOR = 10**15
+INT64_MAX = 2**63 - 1
+INT64_MIN = -(2**63)
+# The longest text that can still be an amount: 16 digits, a point and a fraction whose zeros add nothing.
+MAX_TEXT = 64
+
+_AMOUNT = re.compile(r"(0|[1-9][0-9]{0,15})(?:\.([0-9]+))?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Currency:
+    """An ISO 4217 code and its exponent: how many decimal places a major unit has (INR 2, JPY 0, KWD 3)."""
+
+    code: str
+    exponent: int
+
+
+@dataclass(slots=True)
+class Amount:
+    """`digits` × 10**-`scale`, in lowest terms, so that 10, 10.0 and "10.00" are one amount.
+
+    Its currency is known only once the account is, so the places are judged by `minor_units`.
+    """
+
+    digits: int
+    scale: int
+
+    def minor_units(self, exponent: int) -> int:
+        """The amount in minor units of a currency with `exponent` places; `InvalidAmount` if it has more."""
+        if self.scale > exponent:
+            raise InvalidAmount(f"The currency has {exponent} decimal places")
+        minor: int = self.digits * 10 ** (exponent - self.scale)
+        if minor > MAX_MINOR:
+            raise InvalidAmount("The amount is larger than 10^15 minor units")
+        return minor
+
+
+def parse_amount(text: str) -> Amount:
+    """The amount that `text` writes; `InvalidAmount` for anything outside the grammar, and for zero."""
+    if len(text) > MAX_TEXT:
+        raise InvalidAmount("The amount is too long")
+    match = _AMOUNT.fullmatch(text)
+    if match is None:
+        raise InvalidAmount("An amount is ASCII digits with at most one decimal point, such as 10 or 10.50")
+    whole, fraction = match.groups()
+    fraction = fraction.rstrip("0") if fraction else ""
+    digits = int(whole + fraction)
+    if digits == 0:
+        raise InvalidAmount("The amount must be greater than zero")
+    return Amount(digits, len(fraction))
+
+
+@lru_cache(maxsize=65536)
+def show_amount(minor: int, exponent: int) -> str:
+    """Major units as the shortest exact decimal: 1050 with 2 places is `10.5`, 1000 is `10`."""
+    if exponent == 0:
+        return str(minor)
+    whole, fraction = divmod(abs(minor), 10**exponent)
+    sign = "-" if minor < 0 else ""
+    places = f"{fraction:0{exponent}d}".rstrip("0")
+    return f"{sign}{whole}.{places}" if places else f"{sign}{whole}"

@@ -1,0 +1,32 @@
+"""Users, and what their tokens let them claim."""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple
+
+from nostro.domain.ids import ObjectId
+
+
+class Role(Enum):
+    CUSTOMER = "CUSTOMER"
+    SYSTEM = "SYSTEM"
+    OPERATOR = "OPERATOR"
+    AUDITOR = "AUDITOR"
+
+
+class Claims(NamedTuple):
+    """What a verified token says. `digest` names the token for revocation; the times are Unix seconds."""
+
+    user: ObjectId
+    digest: bytes
+    issued_at: float
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The user behind a request as the database knew it: tokens issued before `token_epoch` are void."""
+
+    id: ObjectId
+    role: Role
+    token_epoch: float

@@ -1,0 +1,197 @@
+"""The committer: one commit serves everyone who is waiting.
+
+    begin
+      1 lock    every account of the batch, in one order         journal.lock_accounts
+      2 read    keys, callers, revocations: a LATER statement    journal.read_books
+      3 decide  in arrival order, in memory                      domain.posting.decide
+      4 write   one statement                                    journal.write_batch
+    commit      then answer every waiter
+
+There is no timer: while a batch commits, the next one gathers. Nobody is answered before the commit.
+
+A COMMIT whose answer is lost leaves three outcomes: done, not done, unknown. It is settled by running the
+same batch again on a new connection. Its locks are granted only once the lost transaction has ended, so its
+keys, read after that, tell the truth: a transaction found under its request's own id is this batch's own
+work (Posted, not replayed); what is not found did not happen, and happens now. Only when that cannot be
+finished before the request's deadline is the answer `OutcomeUnknown`
+(tests/fault/test_lost_commit.py proves each of the three).
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from nostro.domain.errors import DatabaseUnavailable, NostroError, OutcomeUnknown, Overloaded
+from nostro.domain.ids import ObjectId
+from nostro.domain.posting import Outcome, Policy, TransferRequest, decide
+from nostro.store import journal
+from nostro.store.database import Database
+from nostro.store.failures import is_connection_lost, is_transient
+
+log = structlog.get_logger(__name__)
+
+MAX_BATCH = 512
+MAX_WAITING = 4096
+DEADLINE_S = 5.0
+_HOUSEKEEPING_S = 0.25
+_FIRST_PAUSE_S = 0.02
+_LONGEST_PAUSE_S = 0.5
+
+
+@dataclass(slots=True)
+class _Waiter:
+    """A request and who waits for it. `may_have_happened`: a COMMIT that held it was sent and not answered."""
+
+    request: TransferRequest
+    also_lock: Sequence[ObjectId]
+    answer: "asyncio.Future[Outcome]"
+    deadline: float
+    may_have_happened: bool = False
+
+    def settle(self, outcome: Outcome) -> None:
+        if not self.answer.done():
+            self.answer.set_result(outcome)
+
+    def give_up(self) -> None:
+        self.settle(OutcomeUnknown() if self.may_have_happened else DatabaseUnavailable())
+
+
+@dataclass
+class Committer:
+    """Gathers requests and commits them in batches, one batch in flight. Use as `async with`."""
+
+    database: Database
+    policy: Policy
+    max_batch: int = MAX_BATCH
+    max_waiting: int = MAX_WAITING
+    deadline_s: float = DEADLINE_S
+    _waiting: deque[_Waiter] = field(default_factory=deque)
+    _in_flight: Sequence[_Waiter] = ()
+    _arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    _idle: asyncio.Event = field(default_factory=asyncio.Event)
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    async def __aenter__(self) -> "Committer":
+        self._idle.set()
+        self._tasks = [asyncio.create_task(self._work()), asyncio.create_task(self._watch_deadlines())]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """What was accepted is finished first; each request's deadline bounds the wait."""
+        await self._idle.wait()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def submit(self, request: TransferRequest, also_lock: Sequence[ObjectId] = ()) -> Outcome:
+        """The outcome, after it is committed. `also_lock`: accounts it may turn out to need besides its own.
+
+        Raises `Overloaded` when too many wait. Cancelling the caller does not cancel the request.
+        """
+        if len(self._waiting) >= self.max_waiting:
+            raise Overloaded
+        loop = asyncio.get_running_loop()
+        waiter = _Waiter(request, also_lock, loop.create_future(), loop.time() + self.deadline_s)
+        self._waiting.append(waiter)
+        self._arrived.set()
+        self._idle.clear()
+        return await asyncio.shield(waiter.answer)
+
+    async def _work(self) -> None:
+        while True:
+            await self._arrived.wait()
+            batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), self.max_batch))]
+            if not self._waiting:
+                self._arrived.clear()
+            self._in_flight = batch
+            try:
+                await self._settle(batch)
+            except Exception:
+                log.exception("committer_failed", waiting=len(batch))
+                for waiter in batch:
+                    waiter.give_up()
+            self._in_flight = ()
+            if not self._waiting:
+                self._idle.set()
+
+    async def _watch_deadlines(self) -> None:
+        """Nobody waits past the deadline, not even for a server that was stopped in its tracks."""
+        while True:
+            await asyncio.sleep(_HOUSEKEEPING_S)
+            now = asyncio.get_running_loop().time()
+            for waiter in self._in_flight:
+                if waiter.deadline <= now:
+                    waiter.give_up()
+            while self._waiting and self._waiting[0].deadline <= now:
+                self._waiting.popleft().settle(Overloaded())
+
+    async def _settle(self, batch: Sequence[_Waiter]) -> None:
+        """Commit the batch, however many attempts it takes within its deadline, and answer every waiter.
+
+        A failure nobody expected halves the batch until the culprit stands alone, so that it harms no one else.
+        """
+        pause = _FIRST_PAUSE_S
+        while batch := [waiter for waiter in batch if not waiter.answer.done()]:
+            try:
+                outcomes = await self._attempt(batch)
+            except Exception as error:
+                if is_transient(error) or is_connection_lost(error):
+                    log.warning("batch_repeated", reason=type(error).__name__, requests=len(batch))
+                    await asyncio.sleep(pause)
+                    pause = min(pause * 2, _LONGEST_PAUSE_S)
+                    continue
+                if len(batch) == 1:
+                    log.exception("request_failed", request=batch[0].request.id.hex())
+                    batch[0].settle(NostroError())
+                    return
+                await self._settle(batch[: len(batch) // 2])
+                batch = batch[len(batch) // 2 :]
+                continue
+            for waiter, outcome in zip(batch, outcomes, strict=True):
+                waiter.settle(outcome)
+            return
+
+    async def _attempt(self, batch: Sequence[_Waiter]) -> list[Outcome]:
+        connection = await self.database.acquire_committer()
+        broken = True
+        try:
+            async with asyncio.timeout_at(max(waiter.deadline for waiter in batch)):
+                outcomes = await self._transact(connection, batch)
+            broken = False
+        except Exception as error:
+            broken = is_connection_lost(error)
+            if not broken:
+                with contextlib.suppress(Exception):
+                    await journal.rollback(connection)
+            raise
+        finally:
+            await self.database.release_committer(connection, broken=broken)
+        return outcomes
+
+    async def _transact(self, connection: Any, batch: Sequence[_Waiter]) -> list[Outcome]:
+        requests = [waiter.request for waiter in batch]
+        await journal.begin(connection)
+        accounts, not_before = await journal.lock_accounts(connection, _accounts_of(batch))
+        books = await journal.read_books(connection, requests, accounts, not_before)
+        outcomes = decide(requests, books, self.policy)
+        if books.transactions:
+            await journal.write_batch(connection, books)
+        for waiter, outcome in zip(batch, outcomes, strict=True):
+            waiter.may_have_happened |= not isinstance(outcome, NostroError)
+        await journal.commit(connection)
+        return outcomes
+
+
+def _accounts_of(batch: Sequence[_Waiter]) -> list[ObjectId]:
+    wanted: set[ObjectId] = set()
+    for waiter in batch:
+        wanted.add(waiter.request.to_account)
+        if waiter.request.from_account is not None:
+            wanted.add(waiter.request.from_account)
+        wanted.update(waiter.also_lock)
+    return list(wanted)

@@ -1,0 +1,52 @@
+"""The ledger as one thing: everything it can do, opened and closed together."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from nostro.domain.money import Currency
+from nostro.domain.posting import Policy
+from nostro.ledger.accounts import Accounts
+from nostro.ledger.committer import Committer
+from nostro.ledger.passwords import Passwords
+from nostro.ledger.transfers import Transfers
+from nostro.ledger.users import Users
+from nostro.ledger.verify import Verification, verify
+from nostro.store.database import Database
+
+
+@dataclass(frozen=True)
+class Ledger:
+    database: Database
+    users: Users
+    accounts: Accounts
+    transfers: Transfers
+    house_currency: Currency
+
+    async def ping(self) -> None:
+        """Raises `DatabaseUnavailable` unless the database answers now."""
+        async with self.database.connection() as connection:
+            await connection.execute("SELECT 1")
+
+    async def verify(self) -> Verification:
+        return await verify(self.database)
+
+
+@asynccontextmanager
+async def open_ledger(
+    dsn: str, *, house_currency: Currency, frozen_receives: bool = False
+) -> AsyncIterator[Ledger]:
+    """A ledger on the migrated database at `dsn`. On leaving, what was accepted is finished first."""
+    passwords = Passwords()
+    policy = Policy(house_currency.exponent, frozen_receives)
+    try:
+        async with Database(dsn) as database, Committer(database, policy) as committer:
+            yield Ledger(
+                database=database,
+                users=Users(database, passwords, house_currency),
+                accounts=Accounts(database),
+                transfers=Transfers(database, committer),
+                house_currency=house_currency,
+            )
+    finally:
+        passwords.close()

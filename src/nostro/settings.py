@@ -1,0 +1,133 @@
+"""Settings: the environment, over a `.env` file, over defaults; read once at start.
+
+Names are those the five systems use where they have one. Any secret may come from a file instead: NAME_FILE
+holds the path.
+"""
+
+import os
+import secrets
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+SHORTEST_PRODUCTION_SECRET = 32
+_SECRETS = ("JWT_SECRET", "NOSTRO_DATABASE_URL", "EMAIL_PASS", "CLIENT_SECRET", "REFRESH_TOKEN")
+
+
+class SettingsError(Exception):
+    """One sentence for the operator, naming the setting."""
+
+
+class Environment(Enum):
+    DEVELOPMENT = "development"
+    PRODUCTION = "production"
+
+
+class DialectName(Enum):
+    BACKEND_LEDGER = "backend-ledger"
+    LEDGERFLOW = "ledgerflow"
+    BANKING_LEDGER = "banking-ledger"
+
+
+class Settings(BaseSettings):
+    """Every setting with its default. Secrets show as asterisks wherever they are printed."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_file_encoding="utf-8", extra="ignore", populate_by_name=True, frozen=True
+    )
+
+    host: str = Field("127.0.0.1", alias="HOST")
+    port: int = Field(3000, alias="PORT", ge=0, le=65535)
+    data_dir: Path = Field(Path("var"), alias="NOSTRO_DATA_DIR")
+    database_url: SecretStr | None = Field(None, alias="NOSTRO_DATABASE_URL")
+    jwt_secret: SecretStr | None = Field(None, alias="JWT_SECRET")
+    environment: Environment = Field(Environment.DEVELOPMENT, alias="NOSTRO_ENV")
+    currency: str = Field("INR", alias="NOSTRO_CURRENCY")
+    dialect: DialectName = Field(DialectName.BACKEND_LEDGER, alias="NOSTRO_DIALECT")
+    cors_origins: str = Field("", alias="NOSTRO_CORS_ORIGINS")
+    frozen_receives: bool = Field(False, alias="NOSTRO_FROZEN_RECEIVES")
+    log_level: str = Field("info", alias="NOSTRO_LOG_LEVEL")
+
+    @field_validator("currency")
+    @classmethod
+    def _upper_case(cls, code: str) -> str:
+        return code.strip().upper()
+
+    @field_validator("log_level")
+    @classmethod
+    def _known_level(cls, level: str) -> str:
+        if level.lower() not in {"debug", "info", "warning", "error"}:
+            raise ValueError("must be debug, info, warning or error")
+        return level.lower()
+
+    @model_validator(mode="after")
+    def _strong_in_production(self) -> "Settings":
+        secret = self.jwt_secret.get_secret_value() if self.jwt_secret else None
+        if self.environment is Environment.PRODUCTION and secret is not None:
+            if len(secret) < SHORTEST_PRODUCTION_SECRET or len(set(secret)) < 8:
+                raise ValueError(
+                    f"JWT_SECRET must have at least {SHORTEST_PRODUCTION_SECRET} characters, not all alike, "
+                    "in production"
+                )
+            if self.allowed_origins == ["*"]:
+                raise ValueError("NOSTRO_CORS_ORIGINS must name its origins in production")
+        return self
+
+    @property
+    def allowed_origins(self) -> list[str]:
+        return [origin.strip().rstrip("/") for origin in self.cors_origins.split(",") if origin.strip()]
+
+    @property
+    def token_lifetime_s(self) -> int:
+        days = 7 if self.dialect is DialectName.BANKING_LEDGER else 3
+        return days * 24 * 3600
+
+    def shown(self) -> dict[str, str]:
+        """By environment name, as text, secrets masked."""
+        values = {}
+        for name, field in type(self).model_fields.items():
+            value: Any = getattr(self, name)
+            values[str(field.alias)] = str(value.value if isinstance(value, Enum) else value or "")
+        return values
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Settings with `overrides` (by field name, None ignored) on top; `SettingsError` names what is wrong."""
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Settings(**(_secrets_from_files() | given))  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "settings"
+        # The input is left out on purpose: it may be a secret.
+        raise SettingsError(f"{where}: {first['msg']}") from None
+
+
+def _secrets_from_files() -> dict[str, str]:
+    found = {}
+    for name in _SECRETS:
+        path = os.environ.get(f"{name}_FILE")
+        if path:
+            try:
+                found[name] = Path(path).read_text("utf-8").strip()
+            except OSError as error:
+                raise SettingsError(f"{name}_FILE: {path} cannot be read ({error.strerror})") from None
+    return found
+
+
+def jwt_secret(settings: Settings) -> bytes:
+    """The signing secret; made on the first run and kept in the data directory, readable by its owner only."""
+    if settings.jwt_secret is not None:
+        return settings.jwt_secret.get_secret_value().encode()
+    path = settings.data_dir / "jwt_secret"
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_bytes().strip()
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secrets.token_hex(32))
+    return path.read_bytes().strip()

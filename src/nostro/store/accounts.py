@@ -1,0 +1,107 @@
+"""Accounts as rows: what a page or a list shows. Heads that money moves on are read by journal.py."""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from nostro.domain.account import AccountStatus
+from nostro.domain.ids import ObjectId
+from nostro.domain.money import Currency
+from nostro.domain.user import Claims
+from nostro.store.database import Connection
+from nostro.store.queries import SQL
+
+
+class AccountRow(NamedTuple):
+    """An account as it stands. `balance` and `held` are minor units of `currency`."""
+
+    id: ObjectId
+    owner: ObjectId
+    currency: Currency
+    status: AccountStatus
+    balance: int
+    held: int
+    name: str | None
+    settlement: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+class BalanceRow(NamedTuple):
+    """What one look at a balance found: the caller's token first, then the account if it is theirs."""
+
+    token_epoch: float
+    revoked: bool
+    account: ObjectId | None
+    currency: Currency | None
+    balance: int
+    held: int
+
+
+def _row(row: Any) -> AccountRow:
+    return AccountRow(
+        id=row["id"],
+        owner=row["owner"],
+        currency=Currency(row["currency"], row["exponent"]),
+        status=AccountStatus(row["status"]),
+        balance=row["balance"],
+        held=row["held"],
+        name=row["name"],
+        settlement=row["settlement"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+    )
+
+
+async def insert_account(
+    connection: Connection,
+    account: ObjectId,
+    owner: ObjectId,
+    currency: Currency,
+    *,
+    settlement: bool,
+    name: str | None,
+) -> AccountRow:
+    """Raises the driver's unique violation on `accounts_one_settlement_per_currency`."""
+    return _row(
+        await connection.fetchrow(
+            SQL["insert_account"], account, owner, currency.code, currency.exponent, settlement, name
+        )
+    )
+
+
+async def account_by_id(connection: Connection, account: ObjectId) -> AccountRow | None:
+    row = await connection.fetchrow(SQL["account_by_id"], account)
+    return _row(row) if row else None
+
+
+async def accounts_of(connection: Connection, owner: ObjectId) -> list[AccountRow]:
+    return [_row(row) for row in await connection.fetch(SQL["accounts_of"], owner)]
+
+
+async def all_accounts(connection: Connection, limit: int, skip: int) -> list[AccountRow]:
+    return [_row(row) for row in await connection.fetch(SQL["all_accounts"], limit, skip)]
+
+
+async def settlement_accounts(connection: Connection, owner: ObjectId) -> list[ObjectId]:
+    return [row["id"] for row in await connection.fetch(SQL["settlement_accounts"], owner)]
+
+
+async def balance_for(connection: Connection, claims: Claims, account: ObjectId) -> BalanceRow | None:
+    """None when the user is gone; `account` None in the row when it is unknown or not the caller's."""
+    row = await connection.fetchrow(SQL["balance_for"], claims.user, claims.digest, account)
+    if row is None:
+        return None
+    currency = Currency(row["currency"], row["exponent"]) if row["id"] else None
+    return BalanceRow(row["epoch"], row["revoked"], row["id"], currency, row["balance"] or 0, row["held"] or 0)
+
+
+async def lock_status(
+    connection: Connection, account: ObjectId
+) -> tuple[ObjectId, AccountStatus, int, int] | None:
+    """Lock the account until the transaction ends; its owner, status, balance and held, as of the lock."""
+    row = await connection.fetchrow(SQL["lock_account"], account)
+    return (row["owner"], AccountStatus(row["status"]), row["balance"], row["held"]) if row else None
+
+
+async def set_status(connection: Connection, account: ObjectId, status: AccountStatus) -> AccountRow:
+    return _row(await connection.fetchrow(SQL["set_status"], account, status.value))

@@ -1,0 +1,103 @@
+"""Bring a database to the newest schema: numbered plain-SQL steps, run by Alembic under one lock."""
+
+from importlib.resources import files
+from typing import Any
+
+import asyncpg
+
+from nostro.store.database import CONNECT_TIMEOUT_S, RUNTIME_ROLE
+
+HEAD = "0001"
+# Any constant: it keeps parallel starts from migrating at once. Correctness of money never rests on it.
+_MIGRATION_LOCK = 0x6E6F7374726F
+
+
+class MigrationError(Exception):
+    """One sentence for the operator: what the database or its login lacks."""
+
+
+async def migrate(dsn: str) -> None:
+    """Holds afterwards: the schema is `HEAD`. Safe to call from several processes at once."""
+    connection = await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_S)
+    try:
+        if await _revision(connection) == HEAD:
+            return
+        await connection.execute("SELECT pg_advisory_lock($1)", _MIGRATION_LOCK)
+        if await _revision(connection) == HEAD:
+            return
+        await _ensure_runtime_role(connection)
+        await _upgrade(dsn)
+    finally:
+        await connection.close()
+
+
+async def ensure_database(dsn: str, name: str) -> None:
+    """Create the database `name` on the server that `dsn` (to its maintenance database) leads to."""
+    connection = await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_S)
+    try:
+        if not await connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", name):
+            await connection.execute(f'CREATE DATABASE "{name}"')
+    except (asyncpg.DuplicateDatabaseError, asyncpg.UniqueViolationError):
+        pass  # another process made it between the look and the CREATE
+    finally:
+        await connection.close()
+
+
+async def _revision(connection: Any) -> str | None:
+    if await connection.fetchval("SELECT to_regclass('alembic_version')") is None:
+        return None
+    revision = await connection.fetchval("SELECT version_num FROM alembic_version")
+    return str(revision) if revision else None
+
+
+async def _ensure_runtime_role(connection: Any) -> None:
+    """The role the service runs as, which the login may become."""
+    if await connection.fetchval("SELECT true FROM pg_roles WHERE rolname = $1", RUNTIME_ROLE):
+        return
+    try:
+        await connection.execute(f"CREATE ROLE {RUNTIME_ROLE} LOGIN NOSUPERUSER NOINHERIT")
+        await connection.execute(f"GRANT {RUNTIME_ROLE} TO CURRENT_USER")
+    except (asyncpg.DuplicateObjectError, asyncpg.UniqueViolationError):
+        pass  # roles belong to the whole server: another database's first start was faster
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise MigrationError(
+            f"The database login may not create roles. Let an administrator run, once: "
+            f"CREATE ROLE {RUNTIME_ROLE}; GRANT {RUNTIME_ROLE} TO the login in NOSTRO_DATABASE_URL."
+        ) from error
+
+
+async def _upgrade(dsn: str) -> None:
+    # Imported here: Alembic and SQLAlchemy take a second to load, and most starts have nothing to migrate.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+    from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415
+    from sqlalchemy.pool import NullPool  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(files(__package__).joinpath("migrations")))
+    engine = create_async_engine(
+        "postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(dsn), poolclass=NullPool
+    )
+
+    def run(connection: Any) -> None:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+    async with engine.begin() as connection:
+        await connection.run_sync(run)
+    await engine.dispose()
+
+
+def run_script(name: str) -> None:
+    """Run one .sql file of migrations/ inside Alembic's transaction.
+
+    On the driver's own connection: SQLAlchemy would prepare it, and only single statements can be prepared.
+    """
+    from alembic import op  # noqa: PLC0415
+    from sqlalchemy.util import await_only  # noqa: PLC0415
+
+    script = files(__package__).joinpath("migrations", name).read_text("utf-8")
+    driver = op.get_bind().connection.driver_connection
+    assert driver is not None, "Alembic runs on an open connection"
+    await_only(driver.execute(script))
+    await_only(driver.execute(f"GRANT SELECT ON alembic_version TO {RUNTIME_ROLE}"))

@@ -1,0 +1,49 @@
+-- Reading transactions back.
+
+-- name: transaction_seen_by
+-- One transaction, if $2 asked for it or owns one of its accounts; owners' names go to both sides.
+SELECT t.position, t.id, t.kind::text AS kind, t.status::text AS status, t.requested_by, t.idempotency_key,
+       t.amount, t.currency, f.exponent, t.from_account, t.to_account, t.created_at,
+       f.owner AS from_owner, g.owner AS to_owner,
+       fu.name AS from_name, fu.email AS from_email, gu.name AS to_name, gu.email AS to_email
+  FROM transactions t
+  JOIN accounts f ON f.id = t.from_account
+  JOIN accounts g ON g.id = t.to_account
+  JOIN users fu ON fu.id = f.owner
+  JOIN users gu ON gu.id = g.owner
+ WHERE t.id = $1 AND ($2::bytea IS NULL OR $2 IN (t.requested_by, f.owner, g.owner));
+
+-- name: transactions_by_key
+SELECT t.position, t.id, t.kind::text AS kind, t.status::text AS status, t.requested_by, t.idempotency_key,
+       t.amount, t.currency, f.exponent, t.from_account, t.to_account, t.created_at
+  FROM transactions t JOIN accounts f ON f.id = t.from_account
+ WHERE t.requested_by = $1 AND t.kind = ANY (enum_range(NULL::transaction_kind)) AND t.idempotency_key = $2
+ ORDER BY t.position;
+
+-- name: page_of_transactions
+-- The newest transactions of the accounts $1 (all of one owner), $2 of them after skipping $3. Each account's
+-- newest entries come from its own index, so a page costs the pages before it, never the whole ledger.
+SELECT t.position, t.id, t.kind::text AS kind, t.status::text AS status, t.requested_by, t.idempotency_key,
+       t.amount, t.currency, f.exponent, t.from_account, t.to_account, t.created_at,
+       f.owner AS from_owner, g.owner AS to_owner,
+       fu.name AS from_name, fu.email AS from_email, gu.name AS to_name, gu.email AS to_email
+  FROM (SELECT DISTINCT newest.position
+          FROM unnest($1::bytea[]) AS own (id),
+               LATERAL (SELECT e.position FROM entries e WHERE e.account_id = own.id
+                         ORDER BY e.seq DESC LIMIT $2 + $3) AS newest
+         ORDER BY newest.position DESC
+         LIMIT $2 OFFSET $3) AS page
+  JOIN transactions t ON t.position = page.position
+  JOIN accounts f ON f.id = t.from_account
+  JOIN accounts g ON g.id = t.to_account
+  JOIN users fu ON fu.id = f.owner
+  JOIN users gu ON gu.id = g.owner
+ ORDER BY t.position DESC;
+
+-- name: count_transactions
+-- Entries of the accounts $1, those of a transaction between two of them counted once.
+SELECT (SELECT coalesce(sum(last_seq), 0) FROM accounts WHERE id = ANY($1::bytea[]))
+     - CASE WHEN cardinality($1::bytea[]) < 2 THEN 0 ELSE (
+         SELECT count(*) FROM entries e JOIN transactions t ON t.position = e.position
+          WHERE e.account_id = ANY($1::bytea[]) AND e.direction = 'DEBIT'
+            AND t.to_account = ANY($1::bytea[])) END AS total;

@@ -1,0 +1,58 @@
+"""Transactions read back: one, by key, and in pages."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from nostro.domain.ids import ObjectId
+from nostro.domain.transaction import Transaction
+from nostro.store.database import Connection
+from nostro.store.journal import transaction_of
+from nostro.store.queries import SQL
+
+
+class SeenTransaction(NamedTuple):
+    """A transaction with the people on both sides of it."""
+
+    transaction: Transaction
+    from_owner: ObjectId
+    to_owner: ObjectId
+    from_name: str
+    from_email: str
+    to_name: str
+    to_email: str
+
+
+def _seen(row: Any) -> SeenTransaction:
+    return SeenTransaction(
+        transaction_of(row),
+        row["from_owner"],
+        row["to_owner"],
+        row["from_name"],
+        row["from_email"],
+        row["to_name"],
+        row["to_email"],
+    )
+
+
+async def transaction_seen_by(
+    connection: Connection, transaction: ObjectId, viewer: ObjectId | None
+) -> SeenTransaction | None:
+    """The transaction if `viewer` asked for it or owns one of its sides (None: whoever looks may see it)."""
+    row = await connection.fetchrow(SQL["transaction_seen_by"], transaction, viewer)
+    return _seen(row) if row else None
+
+
+async def transactions_by_key(connection: Connection, user: ObjectId, key: str) -> list[Transaction]:
+    return [transaction_of(row) for row in await connection.fetch(SQL["transactions_by_key"], user, key)]
+
+
+async def page_of_transactions(
+    connection: Connection, accounts: Sequence[ObjectId], limit: int, skip: int
+) -> list[SeenTransaction]:
+    rows = await connection.fetch(SQL["page_of_transactions"], accounts, limit, skip)
+    return [_seen(row) for row in rows]
+
+
+async def count_transactions(connection: Connection, accounts: Sequence[ObjectId]) -> int:
+    total: int = await connection.fetchval(SQL["count_transactions"], accounts)
+    return total
