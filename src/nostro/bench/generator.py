@@ -202,11 +202,6 @@ async def play(plan: LoadPlan) -> LoadResult:
         else OpenLoop(workload.kinds, next_request, plan.rate)
     )
     loop.lines = await connect(loop, plan.host, plan.port, plan.connections)
-    # Nothing made per request is part of a cycle: without collections there is no pause that looks like
-    # latency.
-    gc.collect()
-    gc.freeze()
-    gc.disable()
     loop.start()
     await asyncio.sleep(plan.warmup_seconds)
     return await _measure(loop, plan)
@@ -244,6 +239,8 @@ async def _drain(loop: ClosedLoop) -> None:
 
 def main() -> None:
     signal.alarm(int(sys.argv[1]))  # a generator whose parent died must not go on for ever
+    # Nothing made per request is part of a cycle, and a collection would be a pause that looks like latency.
+    gc.disable()
     plan = msgspec.json.decode(sys.stdin.buffer.read(), type=LoadPlan)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         _say("result", runner.run(play(plan)))

@@ -105,15 +105,11 @@ def loopback_address(url: str) -> tuple[str, int]:
         raise BenchError(f"{url} is not an http:// address.")
     port = parts.port or 80
     try:
-        found = {
-            str(each[4][0]) for each in socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
-        }
+        found = {str(each[4][0]) for each in socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)}
     except OSError as error:
         raise BenchError(f"{parts.hostname} does not resolve: {error}.") from error
     if not found or not all(ipaddress.ip_address(address).is_loopback for address in found):
-        raise BenchError(
-            f"{parts.hostname} is not this machine: the benchmark only loads loopback addresses."
-        )
+        raise BenchError(f"{parts.hostname} is not this machine: the benchmark only loads loopback addresses.")
     return min(found), port
 
 

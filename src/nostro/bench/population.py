@@ -37,7 +37,7 @@ class Population:
 
 
 class Errand:
-    """Sends requests 0 … size - 1 over all lines and keeps, in that order, what `read` makes of the answers."""
+    """Sends `size` requests over all lines and keeps, in their order, what `read` makes of the answers."""
 
     def __init__(self, size: int, make: Make, expects: int, read: Callable[[Any], str]) -> None:
         self.size = size
@@ -62,9 +62,7 @@ class Errand:
     def answered(self, line: Line, status: int) -> None:
         body = line.reader.body
         if status != self.expects:
-            self.fail(
-                f"The server answered {status} while people and accounts were being made: {body[:300]!r}"
-            )
+            self.fail(f"The server answered {status} while people and accounts were being made: {body[:300]!r}")
             return
         try:
             self.answers[line.place] = self.read(msgspec.json.decode(body))

@@ -59,7 +59,7 @@ class Postgres:
                 text=True,
                 timeout=timeout_seconds,
                 check=False,
-                # libpq would otherwise take a server, a user or options from the environment of whoever runs this
+                # libpq would otherwise take options from the environment of whoever runs this
                 env={key: value for key, value in os.environ.items() if not key.startswith("PG")},
             )
         except (OSError, subprocess.TimeoutExpired) as error:

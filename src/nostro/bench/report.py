@@ -144,9 +144,7 @@ def render(report: BenchReport) -> str:
     parts.append(_table("Latency, ms", _latency_rows(report)))
     parts.append(_table("Cost per operation", _cost_rows(report)))
     if report.metrics:
-        parts.append(
-            "\n".join(["Batches", *(f"  {name} {value:g}" for name, value in report.metrics.items())])
-        )
+        parts.append("\n".join(["Batches", *(f"  {name} {value:g}" for name, value in report.metrics.items())]))
     parts.append(_verdict(report))
     return "\n\n".join(parts) + "\n"
 
@@ -163,15 +161,13 @@ def _facts(report: BenchReport) -> str:
     if settings:
         shown = ", ".join(f"{name} {settings.get(name, '?')}" for name in _SHOWN_SETTINGS)
         lines.append(f"PostgreSQL {settings['version']}, {shown}")
-    if options["pgbench"]:
+    if any(each.yardstick_per_second for each in report.workloads):
         clients = "/".join(str(each) for each in options["pgbench_clients"])
         lines.append(
             f"pgbench TPC-B, prepared, scale {options['pgbench_scale']}, the best of {clients} clients"
         )
     if options["rate"]:
-        lines.append(
-            f"Open loop at {options['rate']:g} per second: latency counts from when a request was due"
-        )
+        lines.append(f"Open loop at {options['rate']:g} per second: latency counts from when a request was due")
     return "\n".join(lines)
 
 

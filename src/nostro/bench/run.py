@@ -4,9 +4,12 @@ report.
 
 import dataclasses
 import secrets
+import signal
 import statistics
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -61,12 +64,25 @@ def run(options: BenchOptions) -> BenchReport:
     progress.say(
         f"Measuring will take {planned_seconds(options):.0f} s, with start, accounts and verification on top."
     )
-    with target(options, progress) as where:
+    with _ending_in_order(), target(options, progress) as where:
         facts = machine.facts(where.data_dir) | {"load_average_before": load_before}
         report = _perform(options, where, progress, date, facts)
     if options.json_path is not None:
         options.json_path.write_bytes(report.to_json() + b"\n")
     return report
+
+
+@contextmanager
+def _ending_in_order() -> Iterator[None]:
+    """SIGTERM unwinds like Ctrl-C, so that the scratch server is stopped and its directory removed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _perform(
@@ -78,9 +94,7 @@ def _perform(
     scene = Scene(options, where, server, population, progress)
     settings = server.settings() if server else None
     if server is None:
-        scene.notes.append(
-            "No data directory was named: no yardstick, no PostgreSQL figures, no verification."
-        )
+        scene.notes.append("No data directory was named: no yardstick, no PostgreSQL figures, no verification.")
     elif options.pgbench:
         yardstick.prepare(server, options, progress)
     if server:

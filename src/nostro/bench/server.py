@@ -73,9 +73,7 @@ def _scratch_directory(options: BenchOptions, progress: Progress) -> Iterator[Pa
 
 
 def _environment() -> dict[str, str]:
-    kept = {
-        name: value for name, value in os.environ.items() if name == _KEPT or not name.startswith(_DROPPED)
-    }
+    kept = {name: value for name, value in os.environ.items() if name == _KEPT or not name.startswith(_DROPPED)}
     if paths := kept.get("PYTHONPATH"):
         # The server starts in its own directory, so that no .env file of this one is read.
         kept["PYTHONPATH"] = os.pathsep.join(
@@ -116,9 +114,7 @@ def _wait_until_ready(process: subprocess.Popen[str], log: Path) -> str:
         try:
             line = lines.get(timeout=_READY_SECONDS)
         except queue.Empty:
-            raise BenchError(
-                f"The server was not ready within {_READY_SECONDS:.0f} s. {_tail(log)}"
-            ) from None
+            raise BenchError(f"The server was not ready within {_READY_SECONDS:.0f} s. {_tail(log)}") from None
         if line is None:
             raise BenchError(f"The server ended before it was ready. {_tail(log)}")
         if line.startswith(_READY):

@@ -90,9 +90,7 @@ def transfer_between(stage: Stage, pair: Callable[[], tuple[int, int]]) -> NextR
 
 
 def balance_of(stage: Stage, pick: Callable[[], int], kind: int) -> NextRequest:
-    before = [
-        f"GET /api/accounts/balance/{account} HTTP/1.1\r\n".encode("ascii") for account in stage.accounts
-    ]
+    before = [f"GET /api/accounts/balance/{account} HTTP/1.1\r\n".encode("ascii") for account in stage.accounts]
     after = [request("GET", "/", stage.host, token=token).partition(b"\r\n")[2] for token in stage.tokens]
     people = len(after)
 
