@@ -129,7 +129,7 @@ def test_a_connection_the_server_closes_is_an_error() -> None:
 
 
 def test_in_an_open_loop_latency_counts_from_when_a_request_was_due() -> None:
-    # Two connections at 20 ms an answer serve 100 a second; 200 fall due. Each takes 20 ms once it has left, but
+    # Two connections at 20 ms an answer serve 100 a second; 200 fall due. Each takes 20 ms once sent, but
     # the last ones were due far earlier.
     async def reply(_number: int) -> bytes:
         await asyncio.sleep(0.02)
