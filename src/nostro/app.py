@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import structlog
@@ -55,8 +55,9 @@ async def database_of(settings: Settings, role: Role) -> AsyncIterator[str]:
         await asyncio.to_thread(postgres.stop)
 
 
-def _note_postgres(event: str, facts: object) -> None:
-    log.warning(f"postgres_{event}", **(facts if isinstance(facts, dict) else {}))
+def _note_postgres(event: str, facts: Mapping[str, object]) -> None:
+    level = "info" if event in {"initialised", "started"} else "warning"
+    getattr(log, level)(f"postgres_{event}", **facts)
 
 
 @asynccontextmanager
@@ -108,6 +109,7 @@ def _announce(settings: Settings, url: str) -> None:
 
 async def serve(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM; then finish what is in flight, stop the database, keep the data."""
+    configure_logs(settings.log_level)
     async with open_service(settings, "service") as ledger:
         origins = Origins(settings.allowed_origins, development=settings.environment is Environment.DEVELOPMENT)
         desk = Desk(ledger, Tokens(jwt_secret(settings), settings.token_lifetime_s), origins, settings.dialect)

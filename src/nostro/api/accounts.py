@@ -7,7 +7,7 @@ from nostro.api.bodies import Fields, read_fields, require, string_of, text_of
 from nostro.api.desk import Desk
 from nostro.api.documents import account_document, json_answer, number, user_document
 from nostro.api.paging import page_of
-from nostro.domain.errors import InvalidField, NotFound, UnknownCurrency
+from nostro.domain.errors import InvalidField, NotFound, UnknownAccount, UnknownCurrency
 from nostro.domain.ids import parse_id
 from nostro.domain.money import Currency
 from nostro.domain.user import Role
@@ -78,7 +78,7 @@ async def accounts_of_user(request: Request, desk: Desk) -> Response:
     """One's own; another user's id and an unknown one get the same answer."""
     user = await desk.user(request)
     if parse_id(request.path_params["user"], "userId") != user.id:
-        raise NotFound("Account not found")
+        raise UnknownAccount
     rows = await desk.ledger.accounts.of(user.id)
     return json_answer(200, {"success": True, "accounts": [account_document(row) for row in rows]})
 

@@ -12,6 +12,7 @@ from nostro.domain.errors import (
     RateLimited,
     TokenRevoked,
     Unavailable,
+    UnknownAccount,
     UserGone,
 )
 from nostro.ledger.currencies import currency_of
@@ -23,6 +24,7 @@ _RETRY_AFTER_S = "1"
 _SITUATIONS: dict[type[NostroError], str] = {
     TokenRevoked: "token_revoked",
     UserGone: "user_gone",
+    UnknownAccount: "unknown_account",
     LogoutWithoutToken: "logout_without_token",
 }
 

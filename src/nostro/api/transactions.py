@@ -7,7 +7,7 @@ from nostro.api.bodies import Fields, amount_of, key_of, missing_of, read_fields
 from nostro.api.desk import Desk
 from nostro.api.documents import Document, json_answer, seen_document, transaction_document
 from nostro.api.paging import page_of
-from nostro.domain.errors import InvalidField, MissingField, NostroError, NotFound, SameAccount
+from nostro.domain.errors import InvalidField, MissingField, NostroError, SameAccount, UnknownAccount
 from nostro.domain.ids import parse_id
 from nostro.domain.posting import Posted
 from nostro.domain.transaction import TransactionStatus
@@ -95,7 +95,7 @@ async def list_transactions(request: Request, desk: Desk) -> Response:
     if wanted:
         account = parse_id(wanted, "accountId")
         if account not in own:
-            raise NotFound("Account not found")
+            raise UnknownAccount
         own = [account]
     limit, skip = page_of(request)
     if not _status_matches(request.query_params.get("status")):

@@ -4,7 +4,6 @@ import json
 import sys
 from typing import Annotated
 
-import click
 import typer
 
 from nostro import __version__
@@ -65,18 +64,15 @@ def version() -> None:
 
 
 def command_line(runtime: Runtime) -> int:
-    """Run the command in sys.argv. 0: done; 1: refused or found something wrong; 2: not understood."""
+    """Run the command in sys.argv; it ends the process with 0 (done) or 2 (not understood).
+
+    Returns 1 when the ledger, the settings or the database refused; SystemExit carries everything else.
+    """
     try:
-        return int(app(obj=runtime, standalone_mode=False) or 0)
-    except click.exceptions.Exit as exit_:
-        return exit_.exit_code
-    except click.ClickException as error:
-        error.show()
-        return 2
-    except (click.Abort, KeyboardInterrupt):
-        return 130
+        app(obj=runtime)
     except (NostroError, SettingsError, EmbeddedError, MigrationError) as error:
         return _refused(error)
+    return 0
 
 
 def _refused(error: Exception) -> int:

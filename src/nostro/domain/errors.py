@@ -11,7 +11,7 @@
     ├── Refused 400               AccountNotFound · SystemAccountNotFound · CurrencyMismatch
     │                             AccountNotActive · LimitExceeded · InsufficientFunds · CeilingExceeded
     │                             AmountOverflow
-    ├── Missing 404               NotFound · MethodNotAllowed (405)
+    ├── Missing 404               NotFound ─ UnknownAccount · MethodNotAllowed (405)
     ├── Oversized                 BodyTooLarge (413) · UnsupportedMediaType (415)
     └── Unavailable 503           Overloaded · DatabaseUnavailable · OutcomeUnknown      (retryable)
 
@@ -251,6 +251,16 @@ class NotFound(NostroError):
     code = "not_found"
     http_status = 404
     title = "There is nothing here"
+
+
+class UnknownAccount(NotFound):
+    """An account that is not there and one that is not the caller's get the same answer."""
+
+    code = "account_not_found"
+    title = "There is no such account"
+
+    def __init__(self) -> None:
+        super().__init__("Account not found")
 
 
 class MethodNotAllowed(NostroError):

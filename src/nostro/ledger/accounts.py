@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from nostro.domain.account import AccountStatus, may_become
 from nostro.domain.errors import (
     InvalidField,
-    NotFound,
     NotOperator,
     StatusConflict,
     TokenRevoked,
+    UnknownAccount,
     UserGone,
 )
 from nostro.domain.ids import ObjectId
@@ -63,11 +63,11 @@ class Accounts:
             return await accounts.all_accounts(connection, limit, skip)
 
     async def by_id(self, account: ObjectId, owner: ObjectId | None = None) -> AccountRow:
-        """`NotFound` when there is none, or when it is not `owner`'s."""
+        """`UnknownAccount` when there is none, or when it is not `owner`'s."""
         async with self.database.connection() as connection:
             row = await accounts.account_by_id(connection, account)
         if row is None or (owner is not None and row.owner != owner):
-            raise NotFound("Account not found")
+            raise UnknownAccount
         return row
 
     async def balance(self, claims: Claims, account: ObjectId) -> BalanceRow:
@@ -79,7 +79,7 @@ class Accounts:
         if row.revoked or claims.issued_at < row.token_epoch:
             raise TokenRevoked
         if row.account is None:
-            raise NotFound("Account not found")
+            raise UnknownAccount
         return row
 
     async def change_status(
@@ -89,14 +89,14 @@ class Accounts:
 
         Under the account's lock: once this returns, no later position debits a frozen account
         (tests/concurrency/test_races.py::test_no_debit_is_written_after_an_acknowledged_freeze).
-        Raises `NotFound`, `NotOperator` (the owner may not do this alone) or `StatusConflict`.
+        Raises `UnknownAccount`, `NotOperator` (the owner may not do this alone) or `StatusConflict`.
         """
         by_operator = actor is None or actor.role is Role.OPERATOR
         reason = valid_name(reason, "reason")
         async with self.database.transaction() as connection:
             locked = await accounts.lock_status(connection, account)
             if locked is None or (actor and not by_operator and locked[0] != actor.id):
-                raise NotFound("Account not found")
+                raise UnknownAccount
             owner, before, balance, held = locked
             _check_change(before, after, by_operator=by_operator, is_empty=balance == 0 and held == 0)
             row = await accounts.set_status(connection, account, after)

@@ -119,10 +119,10 @@ CREATE TABLE entries (
 
 -- One row. A writer moves it just before COMMIT, so positions are dense and in commit order.
 CREATE TABLE journal_head (
-  only     boolean NOT NULL DEFAULT true,
+  single   boolean NOT NULL DEFAULT true,
   position bigint  NOT NULL,
-  CONSTRAINT journal_head_pkey PRIMARY KEY (only),
-  CONSTRAINT journal_head_is_one_row CHECK (only),
+  CONSTRAINT journal_head_pkey PRIMARY KEY (single),
+  CONSTRAINT journal_head_is_one_row CHECK (single),
   CONSTRAINT journal_head_not_negative CHECK (position >= 0)
 ) WITH (fillfactor = 10);
 INSERT INTO journal_head (position) VALUES (0);

@@ -44,7 +44,7 @@ SELECT 'recorded', t.id, NULL, NULL, t.requested_by, t.kind::text, t.idempotency
 -- heads of the accounts moved with them; all in one statement, which the trigger entries_balance insists on.
 -- journal_head is the last row locked before COMMIT, by every writer: positions follow the commit order.
 WITH head AS (
-  UPDATE journal_head SET position = position + cardinality($2::bytea[]) WHERE only
+  UPDATE journal_head SET position = position + cardinality($2::bytea[]) WHERE single
   RETURNING position - cardinality($2::bytea[]) AS before
 ), booked AS (
   INSERT INTO transactions (position, amount, created_at, kind, status, id, requested_by, from_account,
@@ -71,7 +71,7 @@ SELECT before FROM head;
 -- name: append_event
 -- One event at the next position; the caller does nothing after it but COMMIT.
 WITH head AS (
-  UPDATE journal_head SET position = position + 1 WHERE only RETURNING position
+  UPDATE journal_head SET position = position + 1 WHERE single RETURNING position
 )
 INSERT INTO events (position, created_at, kind, actor, user_id, account_id, details)
 SELECT head.position, clock_timestamp(), $1, $2, $3, $4, $5::jsonb FROM head

@@ -30,7 +30,7 @@ SELECT t.position, t.id, t.kind::text AS kind, t.status::text AS status, t.reque
   FROM (SELECT DISTINCT newest.position
           FROM unnest($1::bytea[]) AS own (id),
                LATERAL (SELECT e.position FROM entries e WHERE e.account_id = own.id
-                         ORDER BY e.seq DESC LIMIT $2 + $3) AS newest
+                         ORDER BY e.seq DESC LIMIT $2::bigint + $3::bigint) AS newest
          ORDER BY newest.position DESC
          LIMIT $2 OFFSET $3) AS page
   JOIN transactions t ON t.position = page.position
