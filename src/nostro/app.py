@@ -21,6 +21,7 @@ from nostro.cli.session import Role, Runtime
 from nostro.domain.errors import Unavailable
 from nostro.embedded import EmbeddedPostgres
 from nostro.ledger.currencies import currency_of
+from nostro.ledger.resets import PasswordResets
 from nostro.ledger.service import Ledger, open_ledger
 from nostro.logs import configure_logs
 from nostro.settings import Environment, Settings, jwt_secret
@@ -112,7 +113,14 @@ async def serve(settings: Settings) -> None:
     configure_logs(settings.log_level)
     async with open_service(settings, "service") as ledger:
         origins = Origins(settings.allowed_origins, development=settings.environment is Environment.DEVELOPMENT)
-        desk = Desk(ledger, Tokens(jwt_secret(settings), settings.token_lifetime_s), origins, settings.dialect)
+        secret = jwt_secret(settings)
+        desk = Desk(
+            ledger,
+            Tokens(secret, settings.token_lifetime_s),
+            origins,
+            settings.dialect,
+            PasswordResets(ledger.database, ledger.users.passwords, secret),
+        )
         config = uvicorn.Config(
             with_cors(Application(desk, OPERATIONS), origins),
             host=settings.host,

@@ -67,3 +67,21 @@ async def log_out(request: Request, desk: Desk) -> Response:
 
 async def session(request: Request, desk: Desk) -> Response:
     return json_answer(200, {"success": True, "user": user_document(await desk.user(request))})
+
+
+async def forgot_password(request: Request, desk: Desk) -> Response:
+    """The same answer whether the address is known or not."""
+    fields = await read_fields(request)
+    email = text_of(fields, "email")
+    source = request.client.host if request.client else ""
+    desk.logins.check(email, source)
+    desk.logins.wrong(email, source)
+    await desk.resets.ask(email)
+    return json_answer(200, {"message": "If the address is known, a link is on its way", "success": True})
+
+
+async def reset_password(request: Request, desk: Desk) -> Response:
+    fields = await read_fields(request)
+    require(fields, "token", "email", "newPassword")
+    await desk.resets.reset(text_of(fields, "email"), text_of(fields, "token"), text_of(fields, "newPassword"))
+    return json_answer(200, {"message": "The password was changed; log in with it", "success": True})

@@ -10,6 +10,7 @@ from nostro.api.dialects import DIALECTS, Dialect
 from nostro.api.documents import Document, json_answer
 from nostro.api.logins import LoginGuard
 from nostro.domain.user import Claims
+from nostro.ledger.resets import PasswordResets
 from nostro.ledger.service import Ledger
 from nostro.settings import DialectName
 from nostro.store.users import User
@@ -21,6 +22,7 @@ class Desk:
     tokens: Tokens
     origins: Origins
     dialect_name: DialectName
+    resets: PasswordResets
     logins: LoginGuard = field(default_factory=LoginGuard)
 
     def dialect(self, request: Request) -> Dialect:

@@ -27,6 +27,8 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("POST", "/api/auth/login", auth.log_in),
     Operation("POST", "/api/auth/logout", auth.log_out),
     Operation("GET", "/api/auth/logout", auth.log_out),
+    Operation("POST", "/api/auth/forgot-password", auth.forgot_password),
+    Operation("POST", "/api/auth/reset-password", auth.reset_password),
     Operation("GET", "/api/auth/session", auth.session),
     Operation("GET", "/api/auth/me", auth.session),
     Operation("POST", ACCOUNTS, accounts.open_account),

@@ -6,10 +6,12 @@ from typing import Annotated, Any
 import typer
 
 from nostro.cli.session import AsJson, DataDir, show, with_ledger
+from nostro.domain.errors import NotFound
 from nostro.domain.ids import show_id
 from nostro.domain.user import Role
+from nostro.ledger.resets import PasswordResets
 from nostro.ledger.service import Ledger
-from nostro.settings import Settings
+from nostro.settings import Settings, jwt_secret
 from nostro.store.users import User
 
 FROM_STANDARD_INPUT = "-"
@@ -84,3 +86,28 @@ def list_users(
     people = with_ledger(context, data_dir, work)
     lines = [f"{one['_id']}  {one['role']:<8}  {one['email']}  {one['name']}" for one in people]
     show(people, as_json, "\n".join(lines) or "No users yet.")
+
+
+@app.command("reset-token")
+def reset_token(
+    context: typer.Context,
+    email: Annotated[str, typer.Option(help="Their e-mail address.")],
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a token with which a user sets a new password, once and within 30 minutes.
+
+    They send it to POST /api/auth/reset-password with their e-mail address and the new password.
+
+    Example: nostro user reset-token --email ann@example.com
+    """
+
+    async def work(ledger: Ledger, settings: Settings) -> dict[str, str]:
+        resets = PasswordResets(ledger.database, ledger.users.passwords, jwt_secret(settings))
+        token = await resets.link_token(await resets.ask(email))
+        if token is None:
+            raise NotFound("There is no user with this e-mail address")
+        return {"email": email, "token": token}
+
+    made = with_ledger(context, data_dir, work)
+    show(made, as_json, made["token"])

@@ -71,3 +71,9 @@ async def forget_expired_tokens(connection: Connection) -> None:
 async def set_password(connection: Connection, user: ObjectId, new_hash: str, old_hash: str) -> bool:
     """False when `old_hash` is no longer the user's: somebody else was faster."""
     return await connection.fetchval(SQL["set_password"], user, new_hash, old_hash) is not None
+
+
+async def user_of_reset(connection: Connection, position: int, lifetime_minutes: int) -> User | None:
+    """The user who asked for a reset at `position`, unless that was more than `lifetime_minutes` ago."""
+    row = await connection.fetchrow(SQL["user_of_reset"], position, lifetime_minutes)
+    return _user(row) if row else None

@@ -41,3 +41,11 @@ UPDATE users
        token_epoch = date_trunc('second', clock_timestamp()) + interval '1 second'
  WHERE id = $1 AND password_hash = $3
 RETURNING id;
+
+-- name: user_of_reset
+-- The user who asked for the reset at position $1, if that was no more than $2 minutes ago.
+SELECT u.id, u.email, u.name, u.password_hash, u.role::text AS role,
+       extract(epoch FROM u.token_epoch)::float8 AS token_epoch, u.created_at
+  FROM events e JOIN users u ON u.id = e.user_id
+ WHERE e.position = $1 AND e.kind = 'PASSWORD_RESET_REQUESTED'
+   AND e.created_at > clock_timestamp() - make_interval(mins => $2);
