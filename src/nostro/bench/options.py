@@ -51,6 +51,8 @@ class BenchOptions:
     keep_scratch: bool = False
     json_path: Path | None = None
     verify: bool = True
+    command_seconds: float = 1800.0
+    """How long a command beside the service, such as the verification, may take."""
     seed: int = 1
     server_command: tuple[str, ...] = field(default=(sys.executable, "-m", "nostro"))
     server_arguments: tuple[str, ...] = ()
@@ -71,6 +73,7 @@ def check(options: BenchOptions, known_workloads: frozenset[str]) -> None:
     _within("seconds", options.seconds, 0.5, 600)
     _within("rounds", options.rounds, 1, 100)
     _within("warm-up seconds", options.warmup_seconds, 0, 60)
+    _within("command seconds", options.command_seconds, 1, 7200)
     _within("people", options.people, 1, 64)
     _within("pgbench scale", options.pgbench_scale, 1, 1000)
     _within("pgbench seconds", options.yardstick_seconds, 1, 600)
@@ -85,6 +88,8 @@ def check(options: BenchOptions, known_workloads: frozenset[str]) -> None:
         loopback_address(options.url)
         if options.data_dir is None and (options.system_email is None or options.system_password is None):
             raise BenchError("A server that already runs needs data_dir, or a system_email and password.")
+    if options.json_path is not None and not options.json_path.absolute().parent.is_dir():
+        raise BenchError(f"The directory of {options.json_path} does not exist.")
     planned = planned_seconds(options)
     if planned > MAX_RUN_SECONDS:
         raise BenchError(f"This run would measure for {planned:.0f} s; the limit is {MAX_RUN_SECONDS:.0f} s.")

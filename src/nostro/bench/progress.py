@@ -1,7 +1,10 @@
 """Where a run has got to: a bar that redraws itself on a terminal, plain lines anywhere else."""
 
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TextIO
 
 _BAR_WIDTH = 30
@@ -31,6 +34,26 @@ class Progress:
             self._draw(0)
         else:
             self.say(f"{title} …")
+
+    @contextmanager
+    def timed(self, title: str, seconds: float) -> Iterator[None]:
+        """A step expected to take `seconds`: the bar fills by the clock. The caller still says `end`."""
+        over = threading.Event()
+
+        def follow() -> None:
+            while not over.wait(0.25):
+                self.reach(time.monotonic() - self._began)
+
+        self.begin(title, seconds)
+        follower = threading.Thread(target=follow, daemon=True)
+        if self._terminal:
+            follower.start()
+        try:
+            yield
+        finally:
+            over.set()
+            if self._terminal:
+                follower.join()
 
     def reach(self, done: float) -> None:
         now = time.monotonic()

@@ -25,7 +25,6 @@ from nostro.bench.progress import Progress
 _READY = "NOSTRO READY "
 _READY_SECONDS = 180.0
 _STOP_SECONDS = 60.0
-_COMMAND_SECONDS = 1800.0
 _KEPT = "NOSTRO_PG_BIN"
 _DROPPED = ("JWT_SECRET", "PORT", "HOST", "EMAIL_", "SMTP_", "CLIENT_", "REFRESH_TOKEN", "NOSTRO_")
 
@@ -152,7 +151,8 @@ def _stop_postgres(data_dir: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class CommandAnswer:
-    exit_status: int
+    exit_status: int | None
+    """None: it had not ended in time."""
     answer: Any
     """What it printed as JSON; its text when that was not JSON."""
     errors: str
@@ -160,15 +160,18 @@ class CommandAnswer:
 
 def command(options: BenchOptions, data_dir: Path, *words: str) -> CommandAnswer:
     """Run a command of the ledger beside the service, on the same data."""
-    done = subprocess.run(  # noqa: S603 - our own program, no shell
-        [*options.server_command, *words, "--data-dir", str(data_dir), "--json"],
-        capture_output=True,
-        text=True,
-        cwd=data_dir,
-        env=_environment(),
-        timeout=_COMMAND_SECONDS,
-        check=False,
-    )
+    try:
+        done = subprocess.run(  # noqa: S603 - our own program, no shell
+            [*options.server_command, *words, "--data-dir", str(data_dir), "--json"],
+            capture_output=True,
+            text=True,
+            cwd=data_dir,
+            env=_environment(),
+            timeout=options.command_seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return CommandAnswer(None, "", f"it had not ended after {options.command_seconds:g} s")
     try:
         answer: Any = json.loads(done.stdout)
     except ValueError:
