@@ -135,7 +135,7 @@ def _plan(scene: Scene, workload: Workload, number: int) -> LoadPlan:
 
 
 def _yardstick(scene: Scene, workload: Workload, number: int) -> list[yardstick.Pace]:
-    if scene.postgres is None or not scene.options.pgbench or not workload.beside_yardstick:
+    if scene.postgres is None or not scene.options.beside_yardstick or not workload.beside_yardstick:
         return []
     options = scene.options
     lasting = options.yardstick_seconds * len(options.pgbench_clients)

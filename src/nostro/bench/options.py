@@ -59,6 +59,11 @@ class BenchOptions:
     """Appended to `serve`, for instance another number of worker processes."""
 
     @property
+    def beside_yardstick(self) -> bool:
+        """Not in an open loop: there the rate is ours, and a ratio would say nothing."""
+        return self.pgbench and self.rate is None
+
+    @property
     def yardstick_seconds(self) -> int:
         return max(1, round(self.seconds)) if self.pgbench_seconds is None else self.pgbench_seconds
 
@@ -98,7 +103,7 @@ def check(options: BenchOptions, known_workloads: frozenset[str]) -> None:
 def planned_seconds(options: BenchOptions) -> float:
     """How long measuring alone will take; opening accounts, verification and start-up come on top."""
     one_round = options.seconds + options.warmup_seconds
-    if options.pgbench:
+    if options.beside_yardstick:
         one_round += options.yardstick_seconds * len(options.pgbench_clients)
     return one_round * options.rounds * len(options.workloads)
 

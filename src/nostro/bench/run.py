@@ -31,7 +31,7 @@ def run(options: BenchOptions) -> BenchReport:
     date = datetime.now(UTC).isoformat(timespec="seconds")
     load_before = machine.load_average()
     progress.say(
-        f"Measuring will take up to {planned_seconds(options):.0f} s, with start, accounts and verification on top."
+        f"Measuring takes up to {planned_seconds(options):.0f} s; start, accounts and verification add to it."
     )
     with _ending_in_order(), target(options, progress) as where:
         facts = machine.facts(where.data_dir) | {"load_average_before": load_before}
@@ -64,7 +64,7 @@ def _perform(
     settings = server.settings() if server else None
     if server is None:
         scene.notes.append("No data directory was named: no yardstick, no PostgreSQL figures, no verification.")
-    elif options.pgbench:
+    elif options.beside_yardstick:
         yardstick.prepare(server, options, progress)
     if server:
         server.ask("CHECKPOINT")
