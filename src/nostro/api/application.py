@@ -21,8 +21,8 @@ log = structlog.get_logger(__name__)
 _SECURITY_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
-    (b"cache-control", b"no-store"),
 ]
+_NOT_STORED = (b"cache-control", b"no-store")
 _HOT = {("POST", TRANSACTIONS), ("POST", INITIAL_FUNDS)}
 
 
@@ -43,6 +43,9 @@ class Application:
         request = Request(scope, receive)
         response = await self._answer(request, scope["method"], path)
         response.raw_headers.extend(_SECURITY_HEADERS)
+        # Nothing about anybody's money is kept on the way; only the files of a page say otherwise.
+        if all(name != b"cache-control" for name, _ in response.raw_headers):
+            response.raw_headers.append(_NOT_STORED)
         await response(scope, receive, send)
 
     async def _answer(self, request: Request, method: str, path: str) -> Response:

@@ -1,4 +1,4 @@
-"""Every operation: method, path, what serves it. openapi.py describes each; a test keeps the two equal."""
+"""Every operation: method, path, what serves it. openapi/ describes each; a test keeps the two equal."""
 
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
@@ -6,7 +6,7 @@ from typing import NamedTuple
 from starlette.requests import Request
 from starlette.responses import Response
 
-from nostro.api import accounts, auth, pages, transactions
+from nostro.api import accounts, auth, documentation, pages, transactions
 from nostro.api.desk import Desk
 from nostro.api.paths import ACCOUNTS, INITIAL_FUNDS, TRANSACTIONS
 
@@ -49,4 +49,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("GET", "/", pages.root),
     Operation("GET", "/health", pages.health),
     Operation("GET", "/errors/{code}", pages.error_explained),
+    Operation("GET", "/openapi.json", documentation.openapi),
+    Operation("GET", "/docs", documentation.docs_page),
+    Operation("GET", "/docs/{file}", documentation.docs_file),
 )

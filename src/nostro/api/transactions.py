@@ -106,7 +106,8 @@ async def list_transactions(request: Request, desk: Desk) -> Response:
         {
             "success": True,
             "transactions": [seen_document(seen, user) for seen in page],
-            "total": total,
+            # PostgreSQL sums to a numeric, which would be written as a string.
+            "total": int(total),
             "limit": limit,
             "skip": skip,
         },

@@ -1,0 +1,188 @@
+"""What is said about accounts."""
+
+from typing import Final
+
+from nostro.api.dialects import Dialect
+from nostro.api.openapi.description import Access, Body, Description, Descriptions, Json, Success
+from nostro.api.openapi.samples import ANN, ANN_ACCOUNT, ANN_ACCOUNT_ID, FROZEN_ACCOUNT, NEW_ACCOUNT
+from nostro.api.openapi.schemas import (
+    COUNT,
+    CURRENCY,
+    NAME,
+    OPTIONAL_CURRENCY,
+    OPTIONAL_NAME,
+    TEXT,
+    list_of,
+    ref,
+)
+from nostro.api.paths import ACCOUNTS
+from nostro.domain.account import AccountStatus
+from nostro.domain.errors import (
+    InvalidField,
+    InvalidId,
+    MissingField,
+    NostroError,
+    NotFound,
+    NotOperator,
+    StatusConflict,
+    UnknownAccount,
+    UnknownCurrency,
+)
+
+_TAG: Final = "Accounts"
+_LIST: Json = {"accounts": list_of("Account")}
+_LISTED: Json = {"accounts": [ANN_ACCOUNT]}
+_NO_ID = InvalidId("accountId")
+PAGE_RULE = InvalidField("limit", "must be a whole number from 1 to 200")
+PAGE_FIELDS: Json = {"limit": COUNT, "skip": COUNT}
+
+
+def _without_an_account(dialect: Dialect) -> tuple[NostroError, ...]:
+    status, message = dialect.answer("no_account_yet")
+    return (NotFound(message.format(name=ANN["name"])),) if status >= 400 else ()
+
+
+DESCRIPTIONS: Descriptions = {
+    ("POST", ACCOUNTS): Description(
+        name="openAccount",
+        tag=_TAG,
+        summary="Open an account",
+        text="Without a body it is in the house currency. A system user's account is its settlement account, "
+        "one per currency. Also at `/api/accounts/create`, `/accounts` and `/api/account`.",
+        access=Access.USER,
+        body=Body(
+            {"currency": OPTIONAL_CURRENCY, "name": OPTIONAL_NAME},
+            (),
+            {"plain": {}, "named": {"currency": "INR", "name": "Rent"}},
+            optional=True,
+        ),
+        answers=(
+            Success(
+                "Opened, with nothing in it.",
+                {"account": ref("Account")},
+                {"account": NEW_ACCOUNT},
+                "account_opened",
+                links=("balance",),
+            ),
+        ),
+        refusals=(
+            InvalidField("name", "must be one line of 1 to 200 printable characters"),
+            UnknownCurrency(),
+            StatusConflict("The system user has its settlement account in INR already"),
+        ),
+    ),
+    ("GET", ACCOUNTS): Description(
+        name="listAccounts",
+        tag=_TAG,
+        summary="List my accounts",
+        text="In order of opening, each with its balance. Also at `/accounts` and `/api/account`.",
+        access=Access.USER,
+        answers=(Success("The caller's accounts.", _LIST, _LISTED),),
+        in_dialect=_without_an_account,
+    ),
+    ("GET", f"{ACCOUNTS}/all"): Description(
+        name="listAllAccounts",
+        tag=_TAG,
+        summary="List everybody's accounts (system users only)",
+        text="In pages, in order of opening.",
+        access=Access.SYSTEM,
+        parameters=("limit", "skip"),
+        answers=(Success("One page.", _LIST | PAGE_FIELDS, _LISTED | {"limit": 50, "skip": 0}),),
+        refusals=(PAGE_RULE,),
+    ),
+    ("GET", f"{ACCOUNTS}/balance/{{account}}"): Description(
+        name="getBalance",
+        tag=_TAG,
+        summary="What is in my account",
+        text="An account that is not the caller's gets the answer of one that does not exist. Also at "
+        "`/api/accounts/{account}/balance`.",
+        access=Access.USER,
+        parameters=("account",),
+        words="balance",
+        answers=(
+            Success(
+                "The balance, and what of it is available.",
+                {
+                    "accountId": ref("Id"),
+                    "account": ref("Id"),
+                    "balance": ref("SignedAmount"),
+                    "available": ref("SignedAmount"),
+                    "currency": CURRENCY,
+                },
+                {
+                    "accountId": ANN_ACCOUNT_ID,
+                    "account": ANN_ACCOUNT_ID,
+                    "balance": 89.5,
+                    "available": 89.5,
+                    "currency": "INR",
+                },
+            ),
+        ),
+        refusals=(_NO_ID, UnknownAccount()),
+    ),
+    ("GET", f"{ACCOUNTS}/by-email/{{email}}"): Description(
+        name="listAccountsByEmail",
+        tag=_TAG,
+        summary="Whose accounts are these (system users only)",
+        text="The user of an e-mail address (any case) and their accounts.",
+        access=Access.SYSTEM,
+        parameters=("email",),
+        answers=(
+            Success("The user and the accounts.", {"user": ref("User")} | _LIST, {"user": ANN} | _LISTED),
+        ),
+        refusals=(NotFound("User not found"),),
+    ),
+    ("GET", f"{ACCOUNTS}/user/{{user}}"): Description(
+        name="listAccountsOfUser",
+        tag=_TAG,
+        summary="List my accounts, by my user id",
+        text="Another user's id gets the answer of an account that does not exist.",
+        access=Access.USER,
+        parameters=("user",),
+        answers=(Success("The caller's accounts.", _LIST, _LISTED),),
+        refusals=(InvalidId("userId"), UnknownAccount()),
+    ),
+    ("GET", f"{ACCOUNTS}/{{account}}"): Description(
+        name="getAccount",
+        tag=_TAG,
+        summary="Look at one account",
+        text="The caller's own; a system user sees every account.",
+        access=Access.USER,
+        parameters=("account",),
+        answers=(Success("The account.", {"account": ref("Account")}, {"account": ANN_ACCOUNT}),),
+        refusals=(_NO_ID, UnknownAccount()),
+    ),
+    ("POST", f"{ACCOUNTS}/{{account}}/status"): Description(
+        name="changeAccountStatus",
+        tag=_TAG,
+        summary="Freeze, block, close or reactivate an account",
+        text="Once this has answered, no later transfer goes against the new status. Owners may set their "
+        "accounts INACTIVE, ACTIVE and CLOSED (once nothing is in them); the rest takes an operator. The "
+        "status is accepted in any case, and SUSPENDED is another word for FROZEN.",
+        access=Access.USER,
+        parameters=("account",),
+        body=Body(
+            {
+                "status": {"type": "string", "enum": [*(s.value for s in AccountStatus), "SUSPENDED"]},
+                "reason": NAME,
+            },
+            ("status", "reason"),
+            {"freeze": {"status": "FROZEN", "reason": "Card reported stolen"}},
+        ),
+        answers=(
+            Success(
+                "Changed.",
+                {"message": TEXT, "account": ref("Account")},
+                {"message": "Account status changed", "account": FROZEN_ACCOUNT},
+            ),
+        ),
+        refusals=(
+            _NO_ID,
+            MissingField("reason"),
+            InvalidField("status", "must be one of ACTIVE, INACTIVE, FROZEN, BLOCKED, CLOSED"),
+            UnknownAccount(),
+            NotOperator(),
+            StatusConflict("An account that is CLOSED cannot become ACTIVE"),
+        ),
+    ),
+}

@@ -1,0 +1,28 @@
+"""The words before the operations: what holds for all of them."""
+
+OVERVIEW = """\
+Accounts, transfers and balances in a double-entry ledger. This service speaks the dialect **{dialect}**: \
+statuses and texts below are those it answers with.
+
+- **Who asks.** Log in; the token comes in the answer and as a cookie. Send it as `Authorization: Bearer …` or \
+let the browser send the cookie. The cookie comes first when both are there.
+- **Amounts** are JSON numbers in major units (`10.5`); strings of the same digits are accepted. Never \
+negative, never more decimal places than the currency has.
+- **Exactly once.** Every transfer carries an idempotency key. The same key with the same request answers with \
+the same transaction and `Idempotency-Replayed: true`; with another request it is `key_conflict`. A refused \
+request leaves its key free.
+- **Refusals** have a stable `code`; `retryable` tells whether trying again may help. When several apply, the \
+first of the published order is the answer: token, permission, body, state.
+- **Paths** match in any case, with or without a trailing slash; `HEAD` works where `GET` does; any \
+other method is 405 `method_not_allowed` with `Allow`, any other path 404 `not_found`. Both \
+are Problems like the rest.
+- **Bodies** are JSON objects of at most 100 kB. Members that are not described are ignored; answers may gain \
+members in later versions.
+"""
+
+TAGS = {
+    "Authentication": "Becoming a user, logging in and out.",
+    "Accounts": "Opening accounts, their balances and their status.",
+    "Transactions": "Moving money, and what was moved.",
+    "Service": "Health, errors explained, this description.",
+}

@@ -1,0 +1,91 @@
+"""The people, accounts and transactions of the examples, shown by the code that shows real ones."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from nostro.api.documents import Document, account_document, encode, seen_document, transaction_document
+from nostro.api.documents import user_document as _user_document
+from nostro.domain.account import AccountStatus
+from nostro.domain.ids import ObjectId
+from nostro.domain.money import Currency
+from nostro.domain.transaction import Kind, Transaction, TransactionStatus
+from nostro.domain.user import Role
+from nostro.store.accounts import AccountRow
+from nostro.store.transactions import SeenTransaction
+from nostro.store.users import User
+
+_NOON = datetime(2026, 11, 20, 12, 0, 0, 250_000, tzinfo=UTC)
+_RUPEE = Currency("INR", 2)
+
+# The signature is of a key nobody has: an example must never be a token that works.
+TOKEN = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ1c2VySWQiOiI2OTFmMDBhMTAwMDAwMDAwMDAwMDAwMDEifQ.c2lnbmF0dXJl"  # noqa: S105
+
+
+def _id(number: int) -> ObjectId:
+    return ObjectId(bytes.fromhex(f"691f00a1{number:016x}"))
+
+
+def _user(number: int, name: str, role: Role) -> User:
+    return User(_id(number), f"{name.lower()}@example.com", name, "", role, 0.0, _NOON)
+
+
+def _account(number: int, owner: User, balance: int, name: str | None = None) -> AccountRow:
+    return AccountRow(
+        id=_id(number),
+        owner=owner.id,
+        currency=_RUPEE,
+        status=AccountStatus.ACTIVE,
+        balance=balance,
+        held=0,
+        name=name,
+        settlement=False,
+        created_at=_NOON,
+        updated_at=_NOON,
+    )
+
+
+def _transaction(kind: Kind, key: str, source: ObjectId, target: ObjectId, amount: int) -> Transaction:
+    return Transaction(
+        id=_id(0x21 if kind is Kind.TRANSFER else 0x22),
+        kind=kind,
+        status=TransactionStatus.COMPLETED,
+        requested_by=_ANN.id,
+        key=key,
+        digest=b"",
+        from_account=source,
+        to_account=target,
+        amount=amount,
+        currency=_RUPEE.code,
+        exponent=_RUPEE.exponent,
+        created_at=_NOON,
+        position=2 if kind is Kind.TRANSFER else 1,
+    )
+
+
+def plain(document: Document) -> Any:
+    """As a reader of the JSON sees it."""
+    return msgspec.json.decode(encode(document))
+
+
+_ANN = _user(1, "Ann", Role.CUSTOMER)
+_BOB = _user(2, "Bob", Role.CUSTOMER)
+_ANN_ROW, _BOB_ROW = _account(0x11, _ANN, 8950), _account(0x12, _BOB, 1050, "Rent")
+_RENT = _transaction(Kind.TRANSFER, "rent-november", _ANN_ROW.id, _BOB_ROW.id, 1050)
+_SEEN = SeenTransaction(_RENT, _ANN.id, _BOB.id, _ANN.name, _ANN.email, _BOB.name, _BOB.email)
+
+ANN_ID = _ANN.id.hex()
+ANN_ACCOUNT_ID = _ANN_ROW.id.hex()
+BOB_ACCOUNT_ID = _BOB_ROW.id.hex()
+TRANSFER_ID = _RENT.id.hex()
+
+ANN: Any = plain(_user_document(_ANN))
+ANN_ACCOUNT: Any = plain(account_document(_ANN_ROW))
+NEW_ACCOUNT: Any = plain(account_document(_ANN_ROW._replace(balance=0)))
+FROZEN_ACCOUNT: Any = plain(account_document(_ANN_ROW._replace(status=AccountStatus.FROZEN)))
+TRANSFER: Any = plain(transaction_document(_RENT))
+SEEN_TRANSFER: Any = plain(seen_document(_SEEN, _ANN))
+FUNDS: Any = plain(
+    transaction_document(_transaction(Kind.INITIAL_FUNDS, "opening-gift", _id(0x10), _ANN_ROW.id, 10_000))
+)

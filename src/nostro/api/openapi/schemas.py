@@ -1,0 +1,304 @@
+"""The components of the document: what ids, amounts, accounts, transactions and errors look like.
+
+Answers say exactly what the service writes. Requests say what every accepted one has in common: where a rule
+is wider than a schema can say (an amount has the places of its currency, a name is printable), the schema is
+the part that can be said and the description the rest, so that whatever breaks the schema is refused.
+"""
+
+from nostro.api.documentation_files import DOCS_FILES
+from nostro.api.openapi.description import Json
+from nostro.api.openapi.samples import ANN, ANN_ACCOUNT, FUNDS, SEEN_TRANSFER, TRANSFER
+from nostro.api.paging import DEFAULT_LIMIT, LARGEST_LIMIT, LARGEST_SKIP
+from nostro.domain.account import AccountStatus
+from nostro.domain.money import MAX_MINOR, MAX_TEXT
+from nostro.domain.transaction import Kind, TransactionStatus
+from nostro.domain.user import Role
+from nostro.ledger.users import LONGEST_EMAIL, LONGEST_NAME, LONGEST_PASSWORD, SHORTEST_PASSWORD
+
+
+def ref(name: str) -> Json:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def list_of(name: str) -> Json:
+    return {"type": "array", "items": ref(name)}
+
+
+def record(fields: Json, text: str = "", optional: tuple[str, ...] = (), example: Json | None = None) -> Json:
+    """An object whose fields are all there but the `optional` ones; later versions may add members."""
+    schema: Json = {
+        "type": "object",
+        "properties": fields,
+        "required": [name for name in fields if name not in optional],
+    }
+    if text:
+        schema["description"] = text
+    if example is not None:
+        schema["examples"] = [example]
+    return schema
+
+
+TEXT: Json = {"type": "string"}
+TRUE: Json = {"const": True}
+CURRENCY: Json = {"type": "string", "pattern": "^[A-Z]{3}$", "examples": ["INR"]}
+COUNT: Json = {"type": "integer", "minimum": 0}
+
+_NOT_BLANK = r"\S"
+_WITHOUT_NUL = r"^[^\u0000]+$"
+_ATOM = r"""[^@\s\u0000-\u001f\u007f<>()\[\]\\,;:"]+"""
+_LAST_LABEL = r"""[^@\s\u0000-\u001f\u007f.<>()\[\]\\,;:"]+"""
+
+# What requests carry.
+EMAIL: Json = {
+    "type": "string",
+    "maxLength": LONGEST_EMAIL,
+    "pattern": rf"^\s*{_ATOM}@{_ATOM}\.{_LAST_LABEL}\s*$",
+    "description": "Trimmed and lower-cased before it is compared or kept.",
+}
+ANY_EMAIL: Json = {"type": "string", "minLength": 1, "pattern": _WITHOUT_NUL}
+ANY_PASSWORD: Json = {"type": "string", "minLength": 1, "pattern": _WITHOUT_NUL, "format": "password"}
+PASSWORD: Json = {
+    "type": "string",
+    "minLength": SHORTEST_PASSWORD,
+    "maxLength": LONGEST_PASSWORD,
+    "pattern": _WITHOUT_NUL,
+    "format": "password",
+}
+NAME: Json = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": LONGEST_NAME,
+    "pattern": _NOT_BLANK,
+    "description": "One line of printable characters; white space around it is dropped.",
+}
+OPTIONAL_NAME: Json = NAME | {
+    "type": ["string", "null"],
+    "minLength": 0,
+    "pattern": rf"^$|{_NOT_BLANK}",
+}
+OPTIONAL_CURRENCY: Json = {
+    "type": ["string", "null"],
+    "pattern": r"^(\s*[A-Za-z]{3}\s*)?$",
+    "description": "An ISO 4217 code that has decimal places; the house currency unless given.",
+}
+KEY: Json = {
+    "type": ["string", "null"],
+    "pattern": "^[ -~]{0,255}$",
+    "description": "1 to 255 printable ASCII characters, new for each transfer that is meant. May come as the "
+    "header Idempotency-Key instead; one of the two is required, and two that differ are refused.",
+}
+
+PARAMETERS: dict[str, Json] = {
+    "account": {
+        "name": "account",
+        "in": "path",
+        "required": True,
+        "schema": ref("GivenId"),
+        "example": ANN_ACCOUNT["_id"],
+    },
+    "user": {"name": "user", "in": "path", "required": True, "schema": ref("GivenId"), "example": ANN["_id"]},
+    "transaction": {
+        "name": "transaction",
+        "in": "path",
+        "required": True,
+        "schema": ref("GivenId"),
+        "example": TRANSFER["_id"],
+    },
+    "key": {
+        "name": "key",
+        "in": "path",
+        "required": True,
+        "description": "The idempotency key. One with a slash in it cannot be asked for.",
+        "schema": {"type": "string", "minLength": 1, "pattern": r"^[^/\u0000]+$"},
+        "example": TRANSFER["idempotencyKey"],
+    },
+    "email": {
+        "name": "email",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "string", "minLength": 1, "pattern": r"^[^/\u0000]+$"},
+        "example": ANN["email"],
+    },
+    "file": {
+        "name": "file",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "string", "enum": list(DOCS_FILES)},
+        "example": "start.js",
+    },
+    "code": {
+        "name": "code",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "string", "minLength": 1},
+        "example": "insufficient_funds",
+    },
+    "accountId": {
+        "name": "accountId",
+        "in": "query",
+        "description": "Only transactions of this account, which must be the caller's.",
+        "allowEmptyValue": True,
+        "schema": ref("GivenId"),
+    },
+    "status": {
+        "name": "status",
+        "in": "query",
+        "description": "Only transactions in this state (any case).",
+        "allowEmptyValue": True,
+        "schema": {"type": "string", "enum": ["PENDING", "COMPLETED", "FAILED", "REVERSED"]},
+        "example": "COMPLETED",
+    },
+    "limit": {
+        "name": "limit",
+        "in": "query",
+        "description": "How many to answer at most.",
+        "allowEmptyValue": True,
+        "schema": {"type": "integer", "minimum": 1, "maximum": LARGEST_LIMIT, "default": DEFAULT_LIMIT},
+    },
+    "skip": {
+        "name": "skip",
+        "in": "query",
+        "description": "How many to leave out, the newest first.",
+        "allowEmptyValue": True,
+        "schema": {"type": "integer", "minimum": 0, "maximum": LARGEST_SKIP, "default": 0},
+    },
+    "Idempotency-Key": {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "description": "Another place for `idempotencyKey`, bare or in double quotes.",
+        "schema": {"type": "string", "pattern": "^[ -~]{0,257}$"},
+        "example": "rent-november",
+    },
+}
+
+
+def _enumerated(values: list[str], text: str) -> Json:
+    return {"type": "string", "enum": values, "description": text}
+
+
+_STAMPS: Json = {"createdAt": ref("Timestamp"), "updatedAt": ref("Timestamp"), "__v": {"const": 0}}
+
+TRANSACTION_FIELDS: Json = {
+    "_id": ref("Id"),
+    "id": ref("Id"),
+    "fromAccount": ref("Id"),
+    "toAccount": ref("Id"),
+    "amount": ref("Amount"),
+    "currency": CURRENCY,
+    "kind": {"type": "string", "enum": [kind.value for kind in Kind]},
+    "status": {"type": "string", "enum": [status.value for status in TransactionStatus]},
+    "idempotencyKey": TEXT,
+    "position": COUNT | {"description": "Its place in the journal: dense, from 1, in order of commit."},
+    **_STAMPS,
+}
+
+_SIDE_FIELDS: Json = {
+    "direction": _enumerated(
+        ["DEBIT", "CREDIT", "INTERNAL"],
+        "As the caller sees it; INTERNAL when both accounts are the caller's.",
+    ),
+    "counterpartyAccountId": ref("Id"),
+    "counterpartyUserName": TEXT,
+    "counterpartyUserEmail": TEXT,
+}
+
+# What a refusal may know beside the members that every refusal has.
+_FACTS: Json = {
+    "fields": {"type": "array", "items": TEXT, "description": "The required fields that are missing."},
+    "field": {"type": "string", "description": "The field whose value is not allowed."},
+    "role": _enumerated(["from", "to"], "Which of the two accounts is not there."),
+    "conflictingFields": {
+        "type": "array",
+        "items": TEXT,
+        "description": "In what the request differs from the one that took the key.",
+    },
+    "required": ref("Amount"),
+    "available": ref("SignedAmount"),
+    "shortfall": ref("Amount"),
+    "currency": CURRENCY,
+    "outcome": {"const": "unknown"},
+}
+
+_PROBLEM_FIELDS: Json = {
+    "message": {"type": "string", "description": "The sentence of the dialect, for people."},
+    "status": {"const": "failed"},
+    "success": {"const": False},
+    "code": {"type": "string", "description": "Stable, for programs; explained at `type`."},
+    "retryable": {"type": "boolean", "description": "Whether the same request may succeed later."},
+    "type": {"type": "string", "format": "uri-reference"},
+    "title": TEXT,
+    "detail": TEXT,
+    "instance": {"type": "string", "description": "The path that was asked for."},
+    "httpStatus": {"type": "integer", "minimum": 400, "maximum": 599},
+}
+
+SCHEMAS: dict[str, Json] = {
+    "Id": {"type": "string", "pattern": "^[0-9a-f]{24}$", "examples": [ANN_ACCOUNT["_id"]]},
+    "GivenId": {"type": "string", "pattern": "^[0-9a-fA-F]{24}$", "examples": [ANN_ACCOUNT["_id"]]},
+    "Timestamp": {
+        "type": "string",
+        "format": "date-time",
+        "pattern": r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$",
+        "examples": ["2026-11-20T12:00:00.250Z"],
+    },
+    "Amount": {
+        "type": "number",
+        "exclusiveMinimum": 0,
+        "description": "Major units, exact, with at most the places of the currency.",
+        "examples": [10.5],
+    },
+    "SignedAmount": {
+        "type": "number",
+        "description": "Major units, exact. Below zero only in a settlement account.",
+        "examples": [89.5],
+    },
+    "GivenAmount": {
+        "description": "Major units: a JSON number or a string of the same digits, greater than zero, with at "
+        f"most the places of the currency and at most {MAX_MINOR} minor units. No sign, no exponent.",
+        "anyOf": [
+            {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_MINOR},
+            {"type": "string", "pattern": r"^(0|[1-9][0-9]{0,15})(\.[0-9]+)?$", "maxLength": MAX_TEXT},
+        ],
+        "examples": [10.5, "10.50"],
+    },
+    "User": record(
+        {
+            "_id": ref("Id"),
+            "id": ref("Id"),
+            "email": TEXT,
+            "name": TEXT,
+            "systemUser": {"type": "boolean"},
+            "role": {"type": "string", "enum": [role.value for role in Role]},
+        },
+        "A user. Whether it is a system user only the operator's command line decides.",
+        example=ANN,
+    ),
+    "Account": record(
+        {
+            "_id": ref("Id"),
+            "id": ref("Id"),
+            "user": ref("Id") | {"description": "The owner."},
+            "name": {"type": ["string", "null"]},
+            "status": {"type": "string", "enum": [status.value for status in AccountStatus]},
+            "currency": CURRENCY,
+            "balance": ref("SignedAmount"),
+            "available": ref("SignedAmount") | {"description": "The balance less what is held."},
+            "systemAccount": {"type": "boolean", "description": "Where money enters the ledger."},
+            **_STAMPS,
+        },
+        "An account with its balance.",
+        example=ANN_ACCOUNT,
+    ),
+    "Transaction": record(TRANSACTION_FIELDS, "Money that moved.", example=FUNDS),
+    "SeenTransaction": record(
+        TRANSACTION_FIELDS | _SIDE_FIELDS,
+        "A transaction as one of its sides sees it.",
+        example=SEEN_TRANSFER,
+    ),
+    "Problem": record(
+        _PROBLEM_FIELDS | _FACTS,
+        "A refusal: the members of RFC 9457 beside those that older clients read. The numeric status is "
+        "`httpStatus`, because `status` is an old member with another meaning.",
+        optional=tuple(_FACTS),
+    ),
+}

@@ -1,0 +1,212 @@
+"""What is said about moving money, and about what was moved."""
+
+from typing import Final
+
+from nostro.api.openapi.accounts import PAGE_FIELDS, PAGE_RULE
+from nostro.api.openapi.description import Access, Body, Description, Descriptions, Json, Success
+from nostro.api.openapi.samples import ANN_ACCOUNT_ID, BOB_ACCOUNT_ID, FUNDS, SEEN_TRANSFER, TRANSFER
+from nostro.api.openapi.schemas import COUNT, KEY, TRANSACTION_FIELDS, list_of, ref
+from nostro.api.paths import INITIAL_FUNDS, TRANSACTIONS
+from nostro.domain.errors import (
+    AccountNotActive,
+    AccountNotFound,
+    AmountOverflow,
+    CeilingExceeded,
+    CurrencyMismatch,
+    InsufficientFunds,
+    InvalidAmount,
+    InvalidField,
+    InvalidId,
+    InvalidKey,
+    KeyConflict,
+    MissingField,
+    NostroError,
+    NotAccountOwner,
+    NotFound,
+    OutcomeUnknown,
+    Overloaded,
+    SameAccount,
+    SystemAccountNotFound,
+    UnknownAccount,
+)
+
+_TAG: Final = "Transactions"
+_POSTED: Json = {"transaction": ref("Transaction")}
+_REPLAYED: Json = TRANSACTION_FIELDS | _POSTED
+_ONCE = (
+    "Happens exactly once per `idempotencyKey` (or `Idempotency-Key` header) of the caller: repeat the request "
+    "with the same key whenever the answer was lost."
+)
+# In the order of errors.PRECEDENCE, which the service judges by.
+_ASKED: tuple[NostroError, ...] = (
+    InvalidId("toAccount"),
+    InvalidAmount("The currency has 2 decimal places"),
+    InvalidKey(),
+    SameAccount(),
+    KeyConflict(conflictingFields=["amount"]),
+    AccountNotFound(role="to"),
+)
+_MOVED: tuple[NostroError, ...] = (
+    AccountNotActive(),
+    CeilingExceeded(),
+    AmountOverflow(),
+    Overloaded(),
+    OutcomeUnknown(),
+)
+_LIST_REFUSALS = (InvalidId("accountId"), UnknownAccount(), PAGE_RULE)
+_STATUS_RULE = InvalidField("status", "must be one of PENDING, COMPLETED, FAILED, REVERSED")
+
+
+def _posted(situation: str, example: Json) -> tuple[Success, Success]:
+    return (
+        Success(
+            "Done: the money is there.",
+            _POSTED,
+            {"transaction": example},
+            situation,
+            links=("transaction",),
+        ),
+        Success(
+            "Replayed: it was done before. The transaction's members also stand at top level.",
+            _REPLAYED,
+            example | {"transaction": example},
+            "replayed",
+            ("Idempotency-Replayed",),
+            links=("transaction",),
+        ),
+    )
+
+
+def _page(name: str, summary: str, text: str, *parameters: str) -> Description:
+    return Description(
+        name=name,
+        tag=_TAG,
+        summary=summary,
+        text=text,
+        access=Access.USER,
+        parameters=(*parameters, "status", "limit", "skip"),
+        answers=(
+            Success(
+                "One page, newest first.",
+                {"transactions": list_of("SeenTransaction"), "total": COUNT} | PAGE_FIELDS,
+                {"transactions": [SEEN_TRANSFER], "total": 1, "limit": 50, "skip": 0},
+            ),
+        ),
+        refusals=(*_LIST_REFUSALS, _STATUS_RULE),
+    )
+
+
+DESCRIPTIONS: Descriptions = {
+    ("POST", TRANSACTIONS): Description(
+        name="transfer",
+        tag=_TAG,
+        summary="Send money",
+        text=f"From one of the caller's accounts to any account in the same currency. {_ONCE} Also at "
+        "`/api/transaction`, `/api/transactions/transfer`, `/api/transactions/create` and, in the words of "
+        "ledgerflow, at `/transactions`.",
+        access=Access.USER,
+        parameters=("Idempotency-Key",),
+        words="transfer",
+        body=Body(
+            {
+                "fromAccount": ref("GivenId"),
+                "toAccount": ref("GivenId"),
+                "amount": ref("GivenAmount"),
+                "idempotencyKey": KEY,
+            },
+            ("fromAccount", "toAccount", "amount"),
+            {
+                "rent": {
+                    "fromAccount": ANN_ACCOUNT_ID,
+                    "toAccount": BOB_ACCOUNT_ID,
+                    "amount": 10.5,
+                    "idempotencyKey": "rent-november",
+                }
+            },
+        ),
+        answers=_posted("transferred", TRANSFER),
+        refusals=(
+            MissingField("fromAccount", "idempotencyKey"),
+            *_ASKED,
+            NotAccountOwner(),
+            CurrencyMismatch(),
+            InsufficientFunds(required=5000, available=1250, currency="INR"),
+            *_MOVED,
+        ),
+    ),
+    ("GET", TRANSACTIONS): _page(
+        "listTransactions",
+        "List my transactions",
+        "Those of all the caller's accounts, or of one.",
+        "accountId",
+    ),
+    ("POST", INITIAL_FUNDS): Description(
+        name="initialFunds",
+        tag=_TAG,
+        summary="Bring money in (system users only)",
+        text=f"From the calling system user's settlement account in the receiver's currency. {_ONCE} Also "
+        "spelt `initial-fund`, `initial_funds` and `intial-funds`, with and without `/system`.",
+        access=Access.SYSTEM,
+        parameters=("Idempotency-Key",),
+        words="funds",
+        body=Body(
+            {"toAccount": ref("GivenId"), "amount": ref("GivenAmount"), "idempotencyKey": KEY},
+            ("toAccount", "amount"),
+            {
+                "gift": {
+                    "toAccount": ANN_ACCOUNT_ID,
+                    "amount": "100",
+                    "idempotencyKey": "opening-gift",
+                }
+            },
+        ),
+        answers=_posted("funded", FUNDS),
+        refusals=(MissingField("toAccount", "amount"), *_ASKED, SystemAccountNotFound(), *_MOVED),
+    ),
+    ("GET", f"{TRANSACTIONS}/history"): _page(
+        "listHistory", "List my transactions", "The same as `GET /api/transactions`.", "accountId"
+    ),
+    ("GET", f"{TRANSACTIONS}/account/{{account}}"): _page(
+        "listAccountTransactions",
+        "List the transactions of one of my accounts",
+        "The same as `GET /api/transactions?accountId=…`.",
+        "account",
+    ),
+    ("GET", f"{TRANSACTIONS}/by-key/{{key}}"): Description(
+        name="getTransactionByKey",
+        tag=_TAG,
+        summary="What became of a key",
+        text="Of the caller's own keys. A key may stand for a transfer and for initial funds: `transactions` "
+        "has both.",
+        access=Access.USER,
+        parameters=("key",),
+        answers=(
+            Success(
+                "What the key stands for; `unknown` when nothing was ever done with it.",
+                {
+                    "outcome": {"type": "string", "enum": ["unknown", "completed"]},
+                    "transaction": ref("Transaction"),
+                    "transactions": list_of("Transaction"),
+                },
+                {"outcome": "completed", "transaction": TRANSFER, "transactions": [TRANSFER]},
+                optional=("transaction", "transactions"),
+            ),
+        ),
+    ),
+    ("GET", f"{TRANSACTIONS}/{{transaction}}"): Description(
+        name="getTransaction",
+        tag=_TAG,
+        summary="Look at one transaction",
+        text="One the caller has a part in; system users see all.",
+        access=Access.USER,
+        parameters=("transaction",),
+        answers=(
+            Success(
+                "The transaction as the caller sees it.",
+                {"transaction": ref("SeenTransaction")},
+                {"transaction": SEEN_TRANSFER},
+            ),
+        ),
+        refusals=(InvalidId("transactionId"), NotFound("Transaction not found")),
+    ),
+}

@@ -1,0 +1,287 @@
+"""The description of the API says what the service does: all of its operations, its refusals, its answers."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from jsonschema import Draft202012Validator
+from schemathesis.specs.openapi.definitions import OPENAPI_31
+
+import nostro
+from nostro.api.documents import encode
+from nostro.api.openapi.description import Json
+from nostro.api.openapi.document import DESCRIPTIONS, dialect_at, document_of
+from nostro.api.openapi.refusals import refusals_of
+from nostro.api.operations import OPERATIONS
+from nostro.api.pages import all_errors
+from nostro.domain import errors
+from nostro.settings import DialectName
+from tests.client import Person, fresh
+from tests.contract.conftest import House
+
+_SOURCE = Path(nostro.__file__).parent
+_ELSEWHERE = {
+    "method_not_allowed",  # of every path, never of a method that is described: in the overview
+}
+_UNKNOWN = "0" * 24
+
+
+@pytest.fixture(params=list(DialectName), ids=lambda name: name.value)
+def dialect(request: pytest.FixtureRequest) -> DialectName:
+    name: DialectName = request.param
+    return name
+
+
+def _validator(document: Json, schema: Json) -> Draft202012Validator:
+    return Draft202012Validator(schema | {"components": document["components"]})
+
+
+def _operations(document: Json) -> Iterator[tuple[str, Json]]:
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            yield f"{method.upper()} {path}", operation
+
+
+def _contents(operation: Json) -> Iterator[tuple[str, Json]]:
+    """Each schema with examples: the request body's and every response's."""
+    if "requestBody" in operation:
+        yield "body", operation["requestBody"]["content"]["application/json"]
+    for status, response in operation["responses"].items():
+        for media, content in response["content"].items():
+            yield f"{status} {media}", content
+
+
+def test_every_operation_is_described_and_nothing_else_is() -> None:
+    assert {(op.method, op.path, op.words) for op in OPERATIONS} == {
+        (method, path, described.words) for (method, path), described in DESCRIPTIONS.items()
+    }
+
+
+def test_the_parameters_of_a_path_are_described() -> None:
+    for (_, path), described in DESCRIPTIONS.items():
+        assert set(re.findall(r"\{(\w+)\}", path)) <= set(described.parameters), path
+
+
+def test_names_of_operations_are_unique_and_links_lead_to_one(dialect: DialectName) -> None:
+    operations = dict(_operations(document_of(dialect)))
+    names = [operation["operationId"] for operation in operations.values()]
+    assert len(names) == len(set(names))
+    links = [
+        link["operationId"]
+        for operation in operations.values()
+        for response in operation["responses"].values()
+        for link in response.get("links", {}).values()
+    ]
+    assert links
+    assert set(links) <= set(names)
+
+
+def test_the_document_is_valid_openapi(dialect: DialectName) -> None:
+    document = document_of(dialect)
+    assert [error.message for error in Draft202012Validator(OPENAPI_31).iter_errors(document)] == []
+    for schema in document["components"]["schemas"].values():
+        Draft202012Validator.check_schema(schema)
+
+
+def test_every_example_fits_its_schema(dialect: DialectName) -> None:
+    document = document_of(dialect)
+    seen = 0
+    for label, operation in _operations(document):
+        for where, content in _contents(operation):
+            values = [example["value"] for example in content.get("examples", {}).values()]
+            values += [content["example"]] if "example" in content else []
+            validator = _validator(document, _closed(content["schema"]))
+            for value in values:
+                assert [e.message for e in validator.iter_errors(value)] == [], f"{label} {where}"
+                seen += 1
+    for name, schema in document["components"]["schemas"].items():
+        for example in schema.get("examples", []):
+            assert _validator(document, schema).is_valid(example), name
+            seen += 1
+    for parameter in document["components"]["parameters"].values():
+        if "example" in parameter:
+            assert _validator(document, parameter["schema"]).is_valid(parameter["example"]), parameter["name"]
+    assert seen > 200
+
+
+def test_every_refusal_that_the_code_can_give_is_described() -> None:
+    """An error class that any room names, outside those that list them all, is some operation's answer."""
+    rooms = [path for path in _SOURCE.rglob("*.py") if _gives_refusals(path.relative_to(_SOURCE))]
+    code = "\n".join(path.read_text("utf-8") for path in rooms)
+    given = {error.code for error in all_errors() if re.search(rf"\b{error.__name__}\b", code)}
+    described = {
+        error.code
+        for name in DialectName
+        for (method, path), described in DESCRIPTIONS.items()
+        for error in refusals_of(method, path, described, dialect_at(path, name))
+    }
+    assert given - described - _ELSEWHERE == set()
+    assert described <= {error.code for error in all_errors()} | {errors.NostroError.code}
+
+
+def _gives_refusals(path: Path) -> bool:
+    rooms = {"api", "ledger", "store", "domain"}
+    return (
+        path.parts[0] in rooms and "openapi" not in path.parts and path.name not in {"errors.py", "problems.py"}
+    )
+
+
+def test_the_service_serves_the_document_of_its_dialect(
+    dialect: DialectName, house_of: Callable[[str], House]
+) -> None:
+    house = house_of(dialect.value)
+    answer = house.client.request("GET", "/openapi.json")
+    assert answer.headers["content-type"] == "application/json; charset=utf-8"
+    assert answer.content == encode(document_of(dialect))
+    assert answer.json()["info"]["version"] == nostro.__version__
+
+
+class Witness:
+    """Sends requests and holds every answer against the description, which it must fit to the last member."""
+
+    def __init__(self, dialect: DialectName) -> None:
+        self.document = document_of(dialect)
+        self.document["components"]["schemas"] = {
+            name: _closed(schema) for name, schema in self.document["components"]["schemas"].items()
+        }
+        self.seen: set[tuple[str, int]] = set()
+
+    def look(self, operation: str, answer: httpx2.Response) -> Any:
+        method, path = operation.split()
+        described = self.document["paths"][path][method.lower()]["responses"]
+        assert str(answer.status_code) in described, f"{operation}: {answer.status_code} {answer.text}"
+        schema = described[str(answer.status_code)]["content"]["application/json"]["schema"]
+        flaws = _validator(self.document, _closed(schema)).iter_errors(answer.json())
+        assert [flaw.message for flaw in flaws] == [], f"{operation}: {answer.text}"
+        self.seen.add((operation, answer.status_code))
+        return answer.json()
+
+
+def _closed(schema: Any) -> Any:
+    """The schema with every record closed: the service writes no member that is not described."""
+    if isinstance(schema, list):
+        return [_closed(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    closed = {name: _closed(part) for name, part in schema.items()}
+    return (
+        closed | {"additionalProperties": False} if "required" in closed and "properties" in closed else closed
+    )
+
+
+def test_what_is_answered_is_what_is_described(dialect: DialectName, house_of: Callable[[str], House]) -> None:
+    house, witness = house_of(dialect.value), Witness(dialect)
+    ann = _sign_in(house, witness)
+    _look_at_accounts(house, witness, ann)
+    _move_money(house, witness, ann)
+    _look_at_transactions(witness, ann)
+    _look_at_pages(house, witness)
+    witness.look("POST /api/auth/logout", ann.post("/api/auth/logout"))
+    witness.look("GET /api/auth/logout", ann.get("/api/auth/logout"))
+    witness.look("GET /api/auth/me", ann.get("/api/auth/me"))
+    expected = {
+        (f"{method} {path}", 200)
+        for method, path in DESCRIPTIONS
+        if method == "GET" and "docs" not in path and path not in {"/", "/api/transactions/history"}
+    }
+    assert expected <= witness.seen
+
+
+def _sign_in(house: House, witness: Witness) -> Person:
+    email = f"{fresh()}@example.com"
+    post, register, log_in = house.client.request, "POST /api/auth/register", "POST /api/auth/login"
+    given = {"email": email, "password": "correct horse", "name": "Ann"}
+    witness.look(register, post("POST", "/api/auth/register", given))
+    witness.look(register, post("POST", "/api/auth/register", given))
+    witness.look(register, post("POST", "/api/auth/register", given | {"email": ""}))
+    witness.look(register, post("POST", "/api/auth/register", given | {"email": "no address"}))
+    witness.look(register, post("POST", "/api/auth/register", content=b"{"))
+    witness.look(register, post("POST", "/api/auth/register", content=b"x" * 200_000))
+    witness.look(log_in, post("POST", "/api/auth/login", {"email": email, "password": "wrong"}))
+    said = witness.look(log_in, post("POST", "/api/auth/login", given))
+    witness.look("POST /api/auth/logout", post("POST", "/api/auth/logout"))
+    witness.look("POST /api/auth/forgot-password", post("POST", "/api/auth/forgot-password", given))
+    reset = {"email": email, "token": "1.0", "newPassword": "another horse"}
+    witness.look("POST /api/auth/reset-password", post("POST", "/api/auth/reset-password", reset))
+    ann = Person(house.client, said["user"]["_id"], email, "correct horse", said["token"])
+    witness.look("GET /api/auth/session", ann.get("/api/auth/session"))
+    witness.look("GET /api/auth/me", ann.get("/api/auth/me"))
+    witness.look("GET /api/auth/me", house.client.request("GET", "/api/auth/me"))
+    return ann
+
+
+def _look_at_accounts(house: House, witness: Witness, ann: Person) -> None:
+    open_account, status = "POST /api/accounts", "POST /api/accounts/{account}/status"
+    witness.look("GET /api/accounts", ann.get("/api/accounts"))
+    account = witness.look(open_account, ann.post("/api/accounts"))["account"]["_id"]
+    witness.look(open_account, ann.post("/api/accounts", {"currency": "JPY", "name": "Trip"}))
+    witness.look(open_account, ann.post("/api/accounts", {"currency": "XXX"}))
+    witness.look(open_account, house.system.post("/api/accounts"))
+    witness.look("GET /api/accounts", ann.get("/api/accounts"))
+    for wanted in (account, _UNKNOWN, "no-id"):
+        path = f"/api/accounts/balance/{wanted}"
+        witness.look("GET /api/accounts/balance/{account}", ann.get(path))
+        witness.look("GET /api/accounts/{account}", ann.get(f"/api/accounts/{wanted}"))
+    witness.look("GET /api/accounts/user/{user}", ann.get(f"/api/accounts/user/{ann.id}"))
+    for person in (ann, house.system):
+        witness.look("GET /api/accounts/all", person.get("/api/accounts/all"))
+        path = f"/api/accounts/by-email/{ann.email}"
+        witness.look("GET /api/accounts/by-email/{email}", person.get(path))
+    path = f"/api/accounts/{account}/status"
+    for after in ("INACTIVE", "ACTIVE", "FROZEN", "odd", "CLOSED", "ACTIVE"):
+        witness.look(status, ann.post(path, {"status": after, "reason": "to see"}))
+
+
+def _move_money(house: House, witness: Witness, ann: Person) -> None:
+    transfer = "POST /api/transactions"
+    funds = "POST /api/transactions/system/initial-funds"
+    source, yen = ann.open_account(), ann.open_account(currency="JPY")
+    bob = house.client.register("Bob")
+    target, closed = bob.open_account(), bob.open_account()
+    bob.post(f"/api/accounts/{closed}/status", {"status": "CLOSED", "reason": "to see"})
+    for amount in (100, 100, 99):
+        witness.look(funds, house.system.fund(source, amount, f"gift {ann.id}"))
+    for wanted, amount in ((_UNKNOWN, 1), (closed, 1), ("no-id", 1), (source, 0), (yen, 5)):
+        witness.look(funds, house.system.fund(wanted, amount))
+    witness.look(funds, ann.fund(source, 1))
+    for amount in (1, 1, 2):
+        witness.look(transfer, ann.send(source, target, amount, "rent"))
+    for pays, receives, amount in (
+        (source, target, 1000),
+        (source, target, 0),
+        (source, target, 1.001),
+        (source, source, 1),
+        (source, yen, 1),
+        (source, closed, 1),
+        (source, _UNKNOWN, 1),
+        (target, source, 1),
+        ("", target, 1),
+    ):
+        witness.look(transfer, ann.send(pays, receives, amount))
+    witness.look(transfer, ann.send(source, target, 1, "no\nkey"))
+
+
+def _look_at_transactions(witness: Witness, ann: Person) -> None:
+    account = ann.get("/api/accounts").json()["accounts"][-2]["_id"]
+    page = witness.look("GET /api/transactions", ann.get("/api/transactions"))
+    witness.look("GET /api/transactions", ann.get("/api/transactions?limit=0"))
+    witness.look("GET /api/transactions", ann.get(f"/api/transactions?accountId={_UNKNOWN}"))
+    path = f"/api/transactions/account/{account}"
+    assert witness.look("GET /api/transactions/account/{account}", ann.get(path))["total"] > 0
+    for wanted in (page["transactions"][0]["_id"], _UNKNOWN, "no-id"):
+        witness.look("GET /api/transactions/{transaction}", ann.get(f"/api/transactions/{wanted}"))
+    for key in ("rent", "never"):
+        witness.look("GET /api/transactions/by-key/{key}", ann.get(f"/api/transactions/by-key/{key}"))
+
+
+def _look_at_pages(house: House, witness: Witness) -> None:
+    get = house.client.request
+    witness.look("GET /health", get("GET", "/api/health"))
+    for code in ("not_found", "no_such_code"):
+        witness.look("GET /errors/{code}", get("GET", f"/errors/{code}"))
+    # The document says of itself only what every OpenAPI document is.
+    assert get("GET", "/openapi.json").status_code == 200
+    witness.seen.add(("GET /openapi.json", 200))
