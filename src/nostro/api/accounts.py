@@ -1,27 +1,28 @@
 """Opening accounts, listing them, their balance and their status."""
 
+from urllib.parse import unquote
+
 from starlette.requests import Request
 from starlette.responses import Response
 
-from nostro.api.bodies import Fields, read_fields, require, string_of, text_of
+from nostro.api.bodies import Fields, optional_text_of, read_fields, require, string_of, text_of
 from nostro.api.desk import Desk
 from nostro.api.documents import account_document, json_answer, number, user_document
 from nostro.api.paging import page_of
-from nostro.domain.errors import InvalidField, NotFound, UnknownAccount, UnknownCurrency
+from nostro.domain.errors import NotFound, UnknownAccount, UnknownCurrency
 from nostro.domain.ids import parse_id
 from nostro.domain.money import Currency
 from nostro.domain.user import Role
 from nostro.ledger.accounts import parse_status
 from nostro.ledger.currencies import currency_of
+from nostro.ledger.users import canonical_email
 
 
 async def open_account(request: Request, desk: Desk) -> Response:
     user = await desk.user(request)
     fields = await read_fields(request)
-    name = string_of(fields, "name")
-    if name is not None and not isinstance(name, str):
-        raise InvalidField("name", "must be a string")
-    row = await desk.ledger.accounts.open(user, _currency(fields, desk.ledger.house_currency), name or None)
+    name = optional_text_of(fields, "name") or None
+    row = await desk.ledger.accounts.open(user, _currency(fields, desk.ledger.house_currency), name)
     return desk.answer(request, "account_opened", {"account": account_document(row)})
 
 
@@ -100,7 +101,7 @@ async def all_accounts(request: Request, desk: Desk) -> Response:
 
 async def accounts_by_email(request: Request, desk: Desk) -> Response:
     await desk.user(request, system=True)
-    owner = await desk.ledger.users.by_email(request.path_params["email"])
+    owner = await desk.ledger.users.by_email(canonical_email(unquote(request.path_params["email"])))
     if owner is None:
         raise NotFound("User not found")
     rows = await desk.ledger.accounts.of(owner.id)

@@ -12,9 +12,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from nostro.api.authentication import Origins
 from nostro.api.desk import Desk
 from nostro.api.operations import Operation
-from nostro.api.paths import INITIAL_FUNDS, TRANSACTIONS, canonical
+from nostro.api.paths import INITIAL_FUNDS, LONGEST_PATH, TRANSACTIONS, canonical
 from nostro.api.problems import problem
-from nostro.domain.errors import MethodNotAllowed, NostroError, NotFound
+from nostro.domain.errors import HeadersTooLarge, MethodNotAllowed, NostroError, NotFound
 
 log = structlog.get_logger(__name__)
 
@@ -23,6 +23,8 @@ _SECURITY_HEADERS = [
     (b"referrer-policy", b"no-referrer"),
 ]
 _NOT_STORED = (b"cache-control", b"no-store")
+LARGEST_HEADERS = 32 * 1024
+_NOWHERE = "/a-path-too-long-to-be-one-of-ours"
 _HOT = {("POST", TRANSACTIONS), ("POST", INITIAL_FUNDS)}
 
 
@@ -37,9 +39,9 @@ class Application:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        asked = scope["path"]
-        path, dialect = canonical(asked)
-        scope["nostro.asked"], scope["path"], scope["nostro.dialect"] = asked, path, dialect
+        raw_path = scope["raw_path"].decode("latin-1")
+        path, dialect = canonical(raw_path) if len(raw_path) <= LONGEST_PATH else (_NOWHERE, None)
+        scope["nostro.asked"], scope["path"], scope["nostro.dialect"] = scope["path"], path, dialect
         request = Request(scope, receive)
         response = await self._answer(request, scope["method"], path)
         response.raw_headers.extend(_SECURITY_HEADERS)
@@ -51,6 +53,7 @@ class Application:
     async def _answer(self, request: Request, method: str, path: str) -> Response:
         words = ""
         try:
+            _refuse_large_headers(request)
             operation = self._hot.get((method, path)) or self._find(request)
             words = operation.words
             return await operation.endpoint(request, self._desk)
@@ -77,6 +80,11 @@ class Application:
         raise NotFound
 
 
+def _refuse_large_headers(request: Request) -> None:
+    if sum(len(name) + len(value) for name, value in request.headers.raw) > LARGEST_HEADERS:
+        raise HeadersTooLarge
+
+
 async def _never(_request: Request) -> Response:
     raise AssertionError("routes only match here; operations answer")
 
@@ -88,7 +96,8 @@ def with_cors(app: ASGIApp, origins: Origins) -> ASGIApp:
         allow_origins=origins.configured,
         allow_origin_regex=Origins.LOOPBACK if origins.development else None,
         allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"],
-        allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
+        # Whatever a page of an allowed origin wants to send, as the five systems let it.
+        allow_headers=["*"],
         expose_headers=["Idempotency-Replayed", "Retry-After"],
         allow_credentials=True,
         max_age=600,

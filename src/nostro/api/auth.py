@@ -5,7 +5,7 @@ import contextlib
 from starlette.requests import Request
 from starlette.responses import Response
 
-from nostro.api.authentication import COOKIE, token_of
+from nostro.api.authentication import COOKIE, refuse_cross_site, token_of
 from nostro.api.bodies import read_fields, require, text_of
 from nostro.api.desk import Desk
 from nostro.api.documents import Document, json_answer, user_document
@@ -55,7 +55,9 @@ def _signed_in(request: Request, desk: Desk, situation: str, user: User) -> Resp
 
 async def log_out(request: Request, desk: Desk) -> Response:
     """Revokes the token if it is one of ours; whatever else was sent, there is nothing to revoke."""
-    token, _ = token_of(request)
+    token, by_cookie = token_of(request)
+    if by_cookie:
+        refuse_cross_site(request, desk.origins)  # a logout changes something with GET too
     if not token and desk.dialect(request).answer("logout_without_token")[0] >= 400:
         raise LogoutWithoutToken
     with contextlib.suppress(TokenMissing, TokenInvalid):

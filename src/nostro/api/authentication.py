@@ -7,9 +7,10 @@ for the same claims. Whether it was revoked, and whether its user still exists, 
 import hashlib
 import json
 import math
+import re
 import secrets
 import time
-from urllib.parse import urlsplit
+from base64 import urlsafe_b64decode
 
 from joserfc import jwt
 from joserfc.errors import JoseError
@@ -23,6 +24,8 @@ from nostro.domain.user import Claims, Role
 COOKIE = "token"
 LONGEST_TOKEN = 4096
 _REMEMBERED = 10_000
+# How far ahead the clock of another machine that mints tokens may be.
+_CLOCK_SKEW_S = 60
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -63,18 +66,42 @@ class Tokens:
         if len(text) > LONGEST_TOKEN:
             raise TokenInvalid
         try:
-            said = jwt.decode(text, self._key, algorithms=["HS256"]).claims
-            return _claims(said)
+            jwt.decode(text, self._key, algorithms=["HS256"])
+            header, payload = (_members_of(part) for part in text.split(".")[:2])
+            _refuse_other_headers(header)
+            return _claims(payload)
         except (JoseError, ValueError, TypeError, KeyError, InvalidId, RecursionError):
             raise TokenInvalid from None
 
 
+def _members_of(part: str) -> dict[str, object]:
+    """A part of a token whose signature was verified; ValueError when a member stands twice in it."""
+    members: dict[str, object] = json.loads(
+        urlsafe_b64decode(part + "=" * (-len(part) % 4)), object_pairs_hook=_without_duplicates
+    )
+    return members
+
+
+def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("two readers could see two different tokens")
+    return members
+
+
+def _refuse_other_headers(header: dict[str, object]) -> None:
+    """ValueError for a token that names a key, a type or an extension: it was made for somebody else."""
+    if not header.keys() <= {"alg", "typ"} or str(header.get("typ", "JWT")).upper() != "JWT":
+        raise ValueError("not a plain token")
+
+
 def _claims(said: dict[str, object]) -> Claims:
-    """Raises ValueError or KeyError unless userId, exp and (if there) iat and nbf are what they should be."""
+    """Raises ValueError or KeyError unless userId, exp and (if there) iat and nbf are what they should be, and
+    for a token with an audience, which we are not (RFC 7519, 4.1.3)."""
     expires_at = _seconds(said["exp"])
     issued_at = _seconds(said.get("iat", 0))
-    if _seconds(said.get("nbf", 0)) > time.time() + 1:
-        raise ValueError("not valid yet")
+    if max(issued_at, _seconds(said.get("nbf", 0))) > time.time() + _CLOCK_SKEW_S or "aud" in said:
+        raise ValueError("not valid yet, or not here")
     user = parse_id(said["userId"], "userId")
     jti = said.get("jti")
     name = f"jti {user.hex()} {jti}" if isinstance(jti, str) else "claims " + json.dumps(said, sort_keys=True)
@@ -82,8 +109,8 @@ def _claims(said: dict[str, object]) -> Claims:
 
 
 def _seconds(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**40:
-        raise ValueError("a time is a number of seconds")
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**40:
+        raise ValueError("a time is a whole number of seconds")
     return float(value)
 
 
@@ -121,10 +148,9 @@ class Origins:
         self.development = development
 
     def allow(self, origin: str, host: str) -> bool:
-        parts = urlsplit(origin)
-        if parts.netloc == host or origin in self.configured:
+        if origin in self.configured or (host and origin in {f"http://{host}", f"https://{host}"}):
             return True
-        return self.development and parts.hostname in {"localhost", "127.0.0.1", "::1"}
+        return self.development and re.fullmatch(self.LOOPBACK, origin) is not None
 
 
 def refuse_cross_site(request: Request, origins: Origins) -> None:

@@ -58,6 +58,7 @@ async def _read_body(request: Request) -> bytes:
 def parse_fields(body: bytes) -> Fields:
     """Raises `MalformedJson`, `DuplicateField`."""
     try:
+        body.decode()  # the decoder only looks at the text of the values that are asked for
         fields = _decode_fields(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise MalformedJson from None
@@ -113,9 +114,20 @@ def text_of(fields: Fields, name: str) -> str:
     """A required string. Raises `MissingField`, or `InvalidField` for any other JSON type and for text that
     cannot be stored."""
     require(fields, name)
+    text = optional_text_of(fields, name)
+    assert text is not None, "a required field is there"
+    return text
+
+
+def optional_text_of(fields: Fields, name: str) -> str | None:
+    """None when absent or null; else as `text_of`."""
     value = string_of(fields, name)
+    if value is None:
+        return None
     if not isinstance(value, str):
         raise InvalidField(name, "must be a string")
+    if "\x00" in value:
+        raise InvalidField(name, "must not contain the NUL character")
     return value
 
 
@@ -131,8 +143,6 @@ def string_of(fields: Fields, name: str) -> object:
         value.encode("utf-8")
     except (msgspec.DecodeError, UnicodeError):
         raise MalformedJson from None
-    if "\x00" in value:
-        raise InvalidField(name, "must not contain the NUL character")
     return value
 
 
@@ -157,16 +167,24 @@ def key_of(request: Request, fields: Fields) -> str:
 
     Raises `MissingField` when there is neither, `InvalidKey` for a bad one and for two that differ.
     """
-    header = request.headers.get("idempotency-key")
-    if header is not None and len(header) >= 2 and header[0] == header[-1] == '"':
-        header = header[1:-1]
-    raw = bytes(fields.get("idempotencyKey", b"null"))
-    body = None if raw in _EMPTY else string_of(fields, "idempotencyKey")
-    if header and body is not None and header != body:
-        raise InvalidKey("The Idempotency-Key header and idempotencyKey in the body differ")
-    key = body if body is not None else header
-    if not key:
+    given: set[object] = {_unquoted(header) for header in request.headers.getlist("idempotency-key")}
+    given.discard("")
+    if not missing_of(fields, "idempotencyKey"):
+        given.add(string_of(fields, "idempotencyKey"))
+    if not given:
         raise MissingField("idempotencyKey")
+    if len(given) > 1:
+        raise InvalidKey("The Idempotency-Key header and idempotencyKey in the body differ")
+    return valid_key(given.pop())
+
+
+def _unquoted(header: str) -> str:
+    quoted = len(header) >= 2 and header[0] == header[-1] == '"'
+    return header[1:-1] if quoted else header
+
+
+def valid_key(key: object) -> str:
+    """`key` itself; `InvalidKey` unless it is 1 to 255 printable ASCII characters."""
     if not isinstance(key, str) or not _KEY.fullmatch(key):
         raise InvalidKey
     return key

@@ -6,6 +6,7 @@ for. Ids, keys and addresses inside a path keep their spelling.
 
 from functools import lru_cache
 from typing import NamedTuple
+from urllib.parse import unquote
 
 from nostro.settings import DialectName
 
@@ -22,6 +23,8 @@ _ROOMS = {
 }
 _FUNDS = frozenset({"initial-funds", "initial-fund", "initial_funds", "intial-funds"})
 _OBJECT_ID_LENGTH = 24
+# A key of 255 characters, each of them percent-encoded, fits with its prefix.
+LONGEST_PATH = 1024
 
 
 class Canonical(NamedTuple):
@@ -31,7 +34,9 @@ class Canonical(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def canonical(path: str) -> Canonical:
-    parts = [part for part in path.split("/") if part]
+    """`path` is as it was sent, percent-encoded. In the answer only "/" and "%" still are, so that an
+    idempotency key may contain them; who reads a key or an address from a path unquotes it."""
+    parts = [_decoded(part) for part in path.split("/") if part]
     words = [part.lower() for part in parts]
     bare = not words or words[0] != "api"
     if not bare:
@@ -49,6 +54,10 @@ def canonical(path: str) -> Canonical:
             return Canonical(found.path, DialectName.LEDGERFLOW) if bare else found
         case _:
             return Canonical("/" + "/".join(words) if bare else "/".join(["/api", *words]))
+
+
+def _decoded(part: str) -> str:
+    return unquote(part).replace("%", "%25").replace("/", "%2F")
 
 
 def _account_path(parts: list[str], words: list[str]) -> Canonical:
@@ -71,6 +80,8 @@ def _transaction_path(parts: list[str], words: list[str]) -> Canonical:
             return Canonical(TRANSACTIONS)
         case [spelling] | ["system", spelling] if spelling in _FUNDS:
             return Canonical(INITIAL_FUNDS)
+        case ["by-key", _]:
+            return Canonical(f"{TRANSACTIONS}/by-key/{parts[1]}")
         case _:
             return Canonical(_joined(TRANSACTIONS, parts, words))
 

@@ -1,9 +1,11 @@
 """Moving money, and what was moved. A transfer's first room; ledger/committer.py is the next."""
 
+from urllib.parse import unquote
+
 from starlette.requests import Request
 from starlette.responses import Response
 
-from nostro.api.bodies import Fields, amount_of, key_of, missing_of, read_fields, text_of
+from nostro.api.bodies import Fields, amount_of, key_of, missing_of, read_fields, string_of, valid_key
 from nostro.api.desk import Desk
 from nostro.api.documents import Document, json_answer, seen_document, transaction_document
 from nostro.api.paging import page_of
@@ -21,8 +23,8 @@ async def transfer(request: Request, desk: Desk) -> Response:
     try:
         fields = await read_fields(request)
         _require(request, fields, "fromAccount", "toAccount")
-        from_account = parse_id(text_of(fields, "fromAccount"), "fromAccount")
-        to_account = parse_id(text_of(fields, "toAccount"), "toAccount")
+        from_account = parse_id(string_of(fields, "fromAccount"), "fromAccount")
+        to_account = parse_id(string_of(fields, "toAccount"), "toAccount")
         amount = amount_of(fields)
         key = key_of(request, fields)
         if from_account == to_account:
@@ -45,7 +47,7 @@ async def initial_funds(request: Request, desk: Desk) -> Response:
     try:
         fields = await read_fields(request)
         _require(request, fields, "toAccount")
-        to_account = parse_id(text_of(fields, "toAccount"), "toAccount")
+        to_account = parse_id(string_of(fields, "toAccount"), "toAccount")
         amount = amount_of(fields)
         key = key_of(request, fields)
     except NostroError:
@@ -73,7 +75,7 @@ def _require(request: Request, fields: Fields, *accounts: str) -> None:
     missing = missing_of(fields, *accounts)
     if bytes(fields.get("amount", b'""')) == b'""':
         missing.append("amount")
-    if "idempotencyKey" not in fields and not request.headers.get("idempotency-key"):
+    if missing_of(fields, "idempotencyKey") and not request.headers.get("idempotency-key"):
         missing.append("idempotencyKey")
     if missing:
         raise MissingField(*missing)
@@ -134,7 +136,7 @@ async def one_transaction(request: Request, desk: Desk) -> Response:
 async def by_key(request: Request, desk: Desk) -> Response:
     """What became of one of the caller's keys: unknown, or completed with its transaction."""
     user = await desk.user(request)
-    found = await desk.ledger.transfers.by_key(user.id, request.path_params["key"])
+    found = await desk.ledger.transfers.by_key(user.id, valid_key(unquote(request.path_params["key"])))
     documents = [transaction_document(transaction) for transaction in found]
     document: Document = {"success": True, "outcome": "completed" if found else "unknown"}
     if documents:

@@ -12,7 +12,7 @@
     │                             AccountNotActive · LimitExceeded · InsufficientFunds · CeilingExceeded
     │                             AmountOverflow
     ├── Missing 404               NotFound ─ UnknownAccount · MethodNotAllowed (405)
-    ├── Oversized                 BodyTooLarge (413) · UnsupportedMediaType (415)
+    ├── Oversized                 BodyTooLarge (413) · UnsupportedMediaType (415) · HeadersTooLarge (431)
     └── Unavailable 503           Overloaded · DatabaseUnavailable · OutcomeUnknown      (retryable)
 
 `PRECEDENCE` is the published order: of all refusals that apply to a transfer the first is the answer
@@ -273,6 +273,12 @@ class BodyTooLarge(NostroError):
     code = "body_too_large"
     http_status = 413
     title = "The body is larger than 100 kB"
+
+
+class HeadersTooLarge(NostroError):
+    code = "headers_too_large"
+    http_status = 431
+    title = "The headers are larger than 32 kB"
 
 
 class UnsupportedMediaType(NostroError):
