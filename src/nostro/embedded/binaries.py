@@ -93,9 +93,7 @@ def _version(bin_dir: Path) -> str:
             f"The program {bin_dir / 'postgres'} does not answer like PostgreSQL: {answer.strip()!r}."
         )
     if int(re.sub(r"\D.*", "", found[1])) < OLDEST_MAJOR:
-        raise EmbeddedError(
-            f"The PostgreSQL in {bin_dir} is {found[1]}; Nostro needs {OLDEST_MAJOR} or newer."
-        )
+        raise EmbeddedError(f"The PostgreSQL in {bin_dir} is {found[1]}; Nostro needs {OLDEST_MAJOR} or newer.")
     return found[1]
 
 

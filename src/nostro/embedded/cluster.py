@@ -14,6 +14,7 @@ from nostro.embedded.binaries import Binaries
 from nostro.embedded.configuration import INCLUDE_LINE, SAFETY, server_settings, write_configuration
 from nostro.embedded.errors import EmbeddedError
 from nostro.embedded.programs import Identity, run
+from nostro.embedded.remnants import clear_unfinished
 from nostro.embedded.sockets import PORT
 
 SUPERUSER = "postgres"
@@ -60,8 +61,7 @@ class Cluster:
         return server_settings(self.binaries, self.data_dir) | dict(self.settings)
 
     def _create(self) -> None:
-        for unfinished in self.data_dir.glob("pg.initdb-*"):
-            shutil.rmtree(unfinished)
+        clear_unfinished(self.data_dir, "pg.initdb-*")
         fresh = self.data_dir / f"pg.initdb-{os.getpid()}"
         self._initdb(fresh)
         with (fresh / "postgresql.conf").open("a") as configuration:

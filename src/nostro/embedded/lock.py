@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from nostro.embedded.processes import answers
+
 Role = Literal["service", "command"]
 
 
@@ -27,13 +29,7 @@ class Owner:
 
     def is_alive(self) -> bool:
         """False when the words are older than the lock: its holder has not written its own yet."""
-        try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            return True
-        return True
+        return answers(self.pid)
 
 
 class DataDirectoryLock:

@@ -1,6 +1,7 @@
 """EmbeddedPostgres: what the rest of Nostro sees. Decides who starts the server and who only uses it."""
 
 import os
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -60,36 +61,52 @@ class EmbeddedPostgres:
         self._settings = dict(settings or {})
         self._role = role
         self._on_event = on_event or _ignore
+        self._stopped = threading.Event()
+        self._start_or_release = threading.Lock()  # a stop() in another thread lets start() give up first
         self._lock: DataDirectoryLock | None = None
         self._supervisor: Supervisor | None = None
-        self._serving = False
+        self._server: Server | None = None
 
     def start(self) -> Server:
-        """Return once the server accepts connections; EmbeddedError says in one sentence why it cannot."""
-        try:
-            return self._start()
-        except OSError as error:
-            self.stop()
-            raise EmbeddedError(f"The data directory {self._data_dir} cannot be used: {error}.") from error
-        except BaseException:
-            self.stop()
-            raise
+        """Return once the server accepts connections; EmbeddedError says in one sentence why it cannot.
+
+        Once only, and not after stop(): a stop that overtakes its start is not forgotten.
+        """
+        with self._start_or_release:
+            try:
+                self._server = self._start()
+            except OSError as error:
+                self._release()
+                raise EmbeddedError(f"The data directory {self._data_dir} cannot be used: {error}.") from error
+            except BaseException:
+                self._release()
+                raise
+            return self._server
 
     def stop(self) -> None:
         """Stop what we started and keep the data. May be called at any time and any number of times.
 
         A command that owns the server waits here for the commands that still use it.
         """
-        lock, supervisor = self._lock, self._supervisor
-        if lock is not None and self._serving and self._role == "command":
-            lock.wait_for_guests()
-        self._serving = False
-        if supervisor is not None:
-            supervisor.stop()
-        self._supervisor = None
-        if lock is not None:
-            lock.close()
-        self._lock = None
+        self._stopped.set()
+        supervisor = self._supervisor
+        if supervisor is not None and self._server is None:
+            supervisor.stop()  # start() may be waiting for a long recovery
+        with self._start_or_release:
+            try:
+                self._wait_for_guests()
+            finally:
+                self._release()
+
+    def _release(self) -> None:
+        supervisor, self._supervisor = self._supervisor, None
+        lock, self._lock = self._lock, None
+        try:
+            if supervisor is not None:
+                supervisor.stop()
+        finally:
+            if lock is not None:  # after the server: whoever gets it may start one
+                lock.close()
 
     def __enter__(self) -> Server:
         return self.start()
@@ -100,6 +117,7 @@ class EmbeddedPostgres:
         self.stop()
 
     def _start(self) -> Server:
+        self._pause(0)
         binaries = find_binaries()
         data_dir = _made(self._data_dir)
         self._lock = DataDirectoryLock(data_dir)
@@ -112,7 +130,6 @@ class EmbeddedPostgres:
         cluster = self._cluster(data_dir, binaries)
         self._supervisor = Supervisor(cluster, self._on_event)
         self._supervisor.start()
-        self._serving = True
         return _server(data_dir, cluster.socket_dir, binaries, owned=True)
 
     def _cluster(self, data_dir: Path, binaries: Binaries) -> Cluster:
@@ -129,7 +146,7 @@ class EmbeddedPostgres:
             if time.monotonic() > until:
                 who = f"process {owner.pid}" if owner else "another process"
                 raise EmbeddedError(f"A command ({who}) still uses {data_dir}; wait for it, or end it.")
-            time.sleep(_POLL)
+            self._pause(_POLL)
 
     def _use_or_claim(self, lock: DataDirectoryLock, data_dir: Path) -> Path | None:
         """The socket directory of a running server, or None when we became the owner.
@@ -147,9 +164,17 @@ class EmbeddedPostgres:
                 owner = lock.owner()
                 self._on_event("waiting", {"owner": owner.pid if owner else None})
                 told = True
-            time.sleep(_POLL)
+            self._pause(_POLL)
         lock.stop_using()
         return None
+
+    def _wait_for_guests(self) -> None:
+        if self._lock and self._server and self._server.owned and self._role == "command":
+            self._lock.wait_for_guests()
+
+    def _pause(self, seconds: float) -> None:
+        if self._stopped.wait(seconds):
+            raise EmbeddedError("PostgreSQL was stopped before it was started.")
 
 
 def _made(data_dir: Path) -> Path:

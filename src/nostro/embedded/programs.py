@@ -46,7 +46,8 @@ def spawn(
 
 def run(identity: Identity, command: list[str], *, directory: Path) -> tuple[int, str]:
     """Run a program to its end; returns its exit status and everything it said."""
-    child = spawn(identity, command, directory=directory, death_signal=signal.SIGTERM, log=subprocess.PIPE)
+    # Killed, not asked: an initdb that tidies up would do so under the feet of the next one.
+    child = spawn(identity, command, directory=directory, death_signal=signal.SIGKILL, log=subprocess.PIPE)
     said, complained = child.communicate()
     return child.returncode, (said + (complained or b"")).decode(errors="replace")
 

@@ -6,19 +6,27 @@ another program since, or belong to a dead child nobody has asked about. Where t
 own check stands alone.
 """
 
+import functools
 import os
+import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 
 from nostro.embedded.errors import EmbeddedError
 from nostro.embedded.pidfile import PidFile, read_pid_file, remove_pid_file
+from nostro.embedded.processes import answers, initdbs_in, servers_in
 from nostro.embedded.sockets import fallback_name
 
-# A fast shutdown writes a checkpoint first. The others lose nothing either: the next start recovers.
-_ESCALATION = ((signal.SIGINT, 60.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0))
+Escalation = tuple[tuple[signal.Signals, float], ...]  # what to send, and how long to wait in seconds
+
+# A fast shutdown writes a checkpoint first; the postmaster ends its children in good order.
+_SERVER = ((signal.SIGINT, 60.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0))
+# Orphans have nobody to do that, and nothing to lose: the next start recovers.
+_ORPHANS = ((signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0))
+_UNFINISHED = ((signal.SIGKILL, 5.0),)
 
 
 def clear_remnants(data_dir: Path, pgdata: Path) -> None:
@@ -28,68 +36,48 @@ def clear_remnants(data_dir: Path, pgdata: Path) -> None:
     killed.
     """
     written = read_pid_file(pgdata)
-    left = processes_in(pgdata)
-    if written and written.pid in left:
+    if written and written.pid in servers_in(pgdata):
         _refuse_if_foreign(written, data_dir)
-        _end(pgdata, only=written.pid)
-    _end(pgdata)
-    if written and _answers(written.pid):
-        # Another program has the pid now, or PostgreSQL would have been ended above.
+        _end(_SERVER, lambda: {written.pid} & set(servers_in(pgdata)))
+    _end(_ORPHANS, lambda: servers_in(pgdata))
+    # What stands there now is stale: torn, or with a pid that was given to another program since. PostgreSQL
+    # copes with a pid nobody has, and then looks for more than we can see; it keeps its own check in that case.
+    if written is None or answers(written.pid):
         remove_pid_file(pgdata)
 
 
-def processes_in(pgdata: Path) -> list[int]:
-    """Every live PostgreSQL process whose working directory is `pgdata`: the server and its children."""
-    return list(_postgres_in(pgdata)) if pgdata.is_dir() else []
-
-
-def _postgres_in(pgdata: Path) -> Iterator[int]:
-    here = pgdata.stat()
-    for entry in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # it ended meanwhile, is a zombie, or is none of ours
-            if not (entry / "exe").readlink().name.startswith("postgres"):
-                continue
-            if os.path.samestat((entry / "cwd").stat(), here):
-                yield int(entry.name)
+def clear_unfinished(data_dir: Path, pattern: str) -> None:
+    """Remove what interrupted initdbs have made, and before that, those that are still about to notice."""
+    _end(_UNFINISHED, lambda: initdbs_in(data_dir))
+    for unfinished in data_dir.glob(pattern):
+        _end(_UNFINISHED, functools.partial(servers_in, unfinished))
+        shutil.rmtree(unfinished)
 
 
 def _refuse_if_foreign(written: PidFile, data_dir: Path) -> None:
-    ours = {data_dir / "run"}
     place = written.socket_dir
-    if written.single_user or (place and place not in ours and place.name != fallback_name(data_dir)):
+    is_ours = place is None or place == data_dir / "run" or place.name == fallback_name(data_dir)
+    if written.single_user or not is_ours:
         raise EmbeddedError(
             f"A PostgreSQL that Nostro did not start works on {data_dir} as process {written.pid}; stop it."
         )
 
 
-def _end(pgdata: Path, only: int | None = None) -> None:
-    """`only`: the postmaster, which ends its children in good order. Orphans have nobody to do that."""
-    for number, patience in _ESCALATION if only else _ESCALATION[1:]:
-        until = time.monotonic() + patience
-        left = _signal_all(pgdata, number, only)
-        while left and time.monotonic() < until:
-            time.sleep(0.01)
-            left = [pid for pid in processes_in(pgdata) if only in {None, pid}]
-        if not left:
+def _end(escalation: Escalation, left: Callable[[], Collection[int]]) -> None:
+    for number, patience in escalation:
+        for pid in left():
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+        if _none_within(patience, left):
             return
-    raise EmbeddedError(
-        f"An earlier PostgreSQL still works on {pgdata} and cannot be ended (processes {left})."
-    )
+    pids = ", ".join(map(str, left()))
+    raise EmbeddedError(f"An earlier PostgreSQL still runs and cannot be ended (process {pids}).")
 
 
-def _signal_all(pgdata: Path, number: signal.Signals, only: int | None) -> list[int]:
-    pids = [pid for pid in processes_in(pgdata) if only in {None, pid}]
-    for pid in pids:
-        with suppress(ProcessLookupError):
-            os.kill(pid, number)
-    return pids
-
-
-def _answers(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
+def _none_within(seconds: float, left: Callable[[], Collection[int]]) -> bool:
+    until = time.monotonic() + seconds
+    while left():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.01)
     return True

@@ -33,13 +33,16 @@ def fallback_name(data_dir: Path) -> str:
 
 
 def choose_socket_dir(data_dir: Path) -> Path:
-    """`run` beside the data; where that is too long for a socket, a directory among the temporary files."""
+    """`run` beside the data; where that is too long for a socket, a directory among the temporary files.
+
+    So too where the path has a comma: every client takes it for a list of hosts.
+    """
     bases = [os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp"]  # noqa: S108 - checked when used
     elsewhere = [Path(base) / fallback_name(data_dir) for base in bases if base and Path(base).is_dir()]
     for candidate in (data_dir / "run", *elsewhere):
-        if len(os.fsencode(socket_path(candidate))) <= LONGEST_SOCKET_PATH:
+        if len(os.fsencode(socket_path(candidate))) <= LONGEST_SOCKET_PATH and "," not in str(candidate):
             return candidate
-    raise EmbeddedError(f"The path {data_dir} is too long for a socket, and so is the temporary directory's.")
+    raise EmbeddedError(f"Neither {data_dir} nor the temporary directory has a path that fits a socket.")
 
 
 def prepare_socket_dir(socket_dir: Path, identity: Identity) -> None:

@@ -64,7 +64,8 @@ class Supervisor:
             self._signal(number)
             if self._joined(patience):
                 break
-        clear_remnants(self._cluster.data_dir, self._cluster.pgdata)
+        if self._child is not None:  # killed, it may have left orphans
+            clear_remnants(self._cluster.data_dir, self._cluster.pgdata)
 
     def _joined(self, patience: float | None) -> bool:
         for thread in self._threads:
