@@ -50,10 +50,11 @@ def _answers(received: bytes, method: str) -> Any:
         received = rest[length:]
 
 
-def request(method: str, path: str, body: bytes = b"", **headers: str) -> bytes:
-    """A request's bytes; header names with underscores for hyphens. Content-Length is added unless given."""
-    lines = {"Host": "ledger", "Connection": "close"} | {k.replace("_", "-"): v for k, v in headers.items()}
-    if body and "Content-Length" not in lines and "Transfer-Encoding" not in lines:
-        lines["Content-Length"] = str(len(body))
-    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+def request(method: str, path: str, body: bytes = b"", *lines: str, **headers: str) -> bytes:
+    """A request's bytes; `lines` are whole header lines, for those that stand twice; the names of `headers`
+    have underscores for hyphens. Content-Length is added unless given."""
+    named = {"Host": "ledger", "Connection": "close"} | {k.replace("_", "-"): v for k, v in headers.items()}
+    if body and "Content-Length" not in named and "Transfer-Encoding" not in named:
+        named["Content-Length"] = str(len(body))
+    head = "".join(f"{line}\r\n" for line in [*(f"{name}: {value}" for name, value in named.items()), *lines])
     return f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode("latin-1") + body
