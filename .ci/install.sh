@@ -67,13 +67,18 @@ take_turn() {
     fi
     # Without flock a directory is the lock; one whose maker is gone is taken away.
     until mkdir "$venv/lock.d" 2>/dev/null; do
-        owner=$(cat "$venv/lock.d/pid" 2>/dev/null || echo)
-        if [ -n "$owner" ] && ! kill -0 "$owner" 2>/dev/null; then rm -rf "$venv/lock.d"; else sleep 1; fi
+        if abandoned "$venv/lock.d"; then rm -rf "$venv/lock.d"; else sleep 1; fi
     done
     echo $$ >"$venv/lock.d/pid"
     trap 'rm -rf "$venv/lock.d"' EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM
+}
+
+# Its maker is gone, or was killed before it could say who it was.
+abandoned() {
+    owner=$(cat "$1/pid" 2>/dev/null || true)
+    if [ -n "$owner" ]; then ! kill -0 "$owner" 2>/dev/null; else [ -n "$(find "$1" -prune -mmin +1 2>/dev/null)" ]; fi
 }
 
 end_turn() {

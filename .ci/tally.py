@@ -2,8 +2,8 @@
 
     tally.py GATES REPORT …
 
-GATES has a line `passed NAME` or `failed NAME` per gate. A report that is missing or unreadable is a failure, and
-so is a run that failed without naming a test: ./test writes a gate for that.
+GATES has a line `passed NAME` or `failed NAME` per gate. A report that is missing or unreadable is a failure,
+and so is a run that failed without naming a test: ./test writes a gate for that.
 """
 
 import sys
@@ -15,7 +15,7 @@ from pathlib import Path
 def outcomes(report: Path) -> Counter[str]:
     """A test that fails and then fails again in its teardown is one failed test."""
     try:
-        cases = list(ET.parse(report).iter("testcase"))
+        cases = list(ET.parse(report).iter("testcase"))  # noqa: S314 - pytest has just written it
     except (OSError, ET.ParseError):
         return Counter(failed=1)
     found: dict[tuple[str, str], str] = {}
@@ -38,7 +38,7 @@ def main(gates: str, *reports: str) -> int:
     lines = Path(gates).read_text().splitlines()
     total = sum((outcomes(Path(report)) for report in reports), Counter(line.split()[0] for line in lines))
     skipped = f", {total['skipped']} skipped" if total["skipped"] else ""
-    print(f"{total['passed']} passed, {total['failed']} failed{skipped}")
+    print(f"{total['passed']} passed, {total['failed']} failed{skipped}")  # noqa: T201 - what it is for
     return 1 if total["failed"] else 0
 
 

@@ -38,5 +38,7 @@ class ServerLog:
         between the two steps is lost, which the log of a server may be.
         """
         if self.size() > largest:
-            shutil.copyfile(self.path, self.path.with_name(self.path.name + ".1"))
+            before = self.path.with_name(self.path.name + ".1")
+            before.unlink(missing_ok=True)  # it may be another user's, who ran us on this directory once
+            shutil.copyfile(self.path, before)
             os.truncate(self.path, 0)

@@ -124,6 +124,7 @@ class Supervisor:
                 raise EmbeddedError("PostgreSQL was stopped before it was started.")
             log = self._log.open()
             try:
+                self._cluster.identity.own(self._log.path)
                 self._child = spawn(
                     self._cluster.identity,
                     self._cluster.command(),
