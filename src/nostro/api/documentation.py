@@ -39,7 +39,7 @@ _PAGE = """\
 # Cookies are sent along, so a login on this page counts for what is tried after it. The validator badge would
 # show the document's address to a foreign host.
 _START = """\
-SwaggerUIBundle({
+const ui = SwaggerUIBundle({
   dom_id: "#swagger-ui",
   url: "/openapi.json",
   deepLinking: true,
