@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from nostro.api.authentication import COOKIE, refuse_cross_site, token_of
-from nostro.api.bodies import read_fields, require, text_of
+from nostro.api.bodies import missing_of, read_fields, require, text_of
 from nostro.api.desk import Desk
 from nostro.api.documents import Document, json_answer, user_document
 from nostro.domain.errors import LogoutWithoutToken, TokenInvalid, TokenMissing, WrongPassword
@@ -24,10 +24,11 @@ async def register(request: Request, desk: Desk) -> Response:
 
 async def log_in(request: Request, desk: Desk) -> Response:
     fields = await read_fields(request)
+    source = request.client.host if request.client else ""
+    if not missing_of(fields, "email"):
+        desk.logins.check(text_of(fields, "email"), source)  # before the password: errors.PRECEDENCE
     require(fields, "email", "password")
     email, password = text_of(fields, "email"), text_of(fields, "password")
-    source = request.client.host if request.client else ""
-    desk.logins.check(email, source)
     try:
         user = await desk.ledger.users.log_in(email, password)
     except WrongPassword:
