@@ -14,7 +14,9 @@ same batch again on a new connection. Its locks are granted only once the lost t
 keys, read after that, tell the truth: a transaction found under its request's own id is this batch's own
 work (Posted, not replayed); what is not found did not happen, and happens now. Only when that cannot be
 finished before the request's deadline is the answer `OutcomeUnknown`
-(tests/fault/test_lost_commit.py proves each of the three).
+(tests/fault/test_lost_commit.py proves each of the three). The other way round, whoever is told before the
+COMMIT that nothing was done is taken out of the batch first, so that it stays true
+(test_who_was_told_that_nothing_was_done_finds_nothing_done).
 """
 
 import asyncio
@@ -28,7 +30,7 @@ import structlog
 
 from nostro.domain.errors import DatabaseUnavailable, NostroError, OutcomeUnknown, Overloaded
 from nostro.domain.ids import ObjectId
-from nostro.domain.posting import Outcome, Policy, TransferRequest, decide
+from nostro.domain.posting import Books, Outcome, Policy, Posted, TransferRequest, decide
 from nostro.store import journal
 from nostro.store.database import Database
 from nostro.store.failures import is_connection_lost, is_transient
@@ -41,6 +43,10 @@ DEADLINE_S = 5.0
 _HOUSEKEEPING_S = 0.25
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 0.5
+
+
+class _SomeoneLeft(Exception):
+    """A waiter was answered while its batch was on the way: the batch is made again without it."""
 
 
 @dataclass(slots=True)
@@ -75,6 +81,7 @@ class Committer:
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    _closing: bool = False
 
     async def __aenter__(self) -> "Committer":
         self._idle.set()
@@ -84,23 +91,31 @@ class Committer:
     async def __aexit__(self, *_: object) -> None:
         """What was accepted is finished first; each request's deadline bounds the wait."""
         await self._idle.wait()
+        self._closing = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def submit(self, request: TransferRequest, also_lock: Sequence[ObjectId] = ()) -> Outcome:
-        """The outcome, after it is committed. `also_lock`: accounts it may turn out to need besides its own.
+    def enqueue(
+        self, request: TransferRequest, also_lock: Sequence[ObjectId] = ()
+    ) -> "asyncio.Future[Outcome]":
+        """The outcome, once it is committed. `also_lock`: accounts it may turn out to need besides its own.
 
-        Raises `Overloaded` when too many wait. Cancelling the caller does not cancel the request.
+        Raises `Overloaded` when too many wait, or at the end of the process. Whoever awaits it shields it:
+        cancelling the wait must not cancel the request.
         """
-        if len(self._waiting) >= self.max_waiting:
+        if len(self._waiting) >= self.max_waiting or self._closing:
             raise Overloaded
         loop = asyncio.get_running_loop()
         waiter = _Waiter(request, also_lock, loop.create_future(), loop.time() + self.deadline_s)
         self._waiting.append(waiter)
         self._arrived.set()
         self._idle.clear()
-        return await asyncio.shield(waiter.answer)
+        return waiter.answer
+
+    async def submit(self, request: TransferRequest, also_lock: Sequence[ObjectId] = ()) -> Outcome:
+        """`enqueue`, awaited; cancelling the caller does not cancel the request."""
+        return await asyncio.shield(self.enqueue(request, also_lock))
 
     async def _work(self) -> None:
         while True:
@@ -111,10 +126,14 @@ class Committer:
             self._in_flight = batch
             try:
                 await self._settle(batch)
-            except Exception:
-                log.exception("committer_failed", waiting=len(batch))
+            except (Exception, asyncio.CancelledError):
+                # Whatever a driver or a log that nobody reads may raise: without this task nobody is served.
+                if self._tasks[0].cancelling():
+                    raise
                 for waiter in batch:
                     waiter.give_up()
+                with contextlib.suppress(Exception):
+                    log.exception("committer_failed", waiting=len(batch))
             self._in_flight = ()
             if not self._waiting:
                 self._idle.set()
@@ -139,6 +158,8 @@ class Committer:
         while batch := [waiter for waiter in batch if not waiter.answer.done()]:
             try:
                 outcomes = await self._attempt(batch)
+            except _SomeoneLeft:
+                continue
             except Exception as error:
                 if is_transient(error) or is_connection_lost(error):
                     log.warning("batch_repeated", reason=type(error).__name__, requests=len(batch))
@@ -147,7 +168,7 @@ class Committer:
                     continue
                 if len(batch) == 1:
                     log.exception("request_failed", request=batch[0].request.id.hex())
-                    batch[0].settle(NostroError())
+                    batch[0].settle(OutcomeUnknown() if batch[0].may_have_happened else NostroError())
                     return
                 await self._settle(batch[: len(batch) // 2])
                 batch = batch[len(batch) // 2 :]
@@ -157,20 +178,19 @@ class Committer:
             return
 
     async def _attempt(self, batch: Sequence[_Waiter]) -> list[Outcome]:
-        connection = await self.database.acquire_committer()
-        broken = True
-        try:
-            async with asyncio.timeout_at(max(waiter.deadline for waiter in batch)):
+        async with asyncio.timeout_at(max(waiter.deadline for waiter in batch)):
+            connection = await self.database.acquire_committer()
+            broken = True
+            try:
                 outcomes = await self._transact(connection, batch)
-            broken = False
-        except Exception as error:
-            broken = is_connection_lost(error)
-            if not broken:
-                with contextlib.suppress(Exception):
+                broken = False
+            except Exception as error:
+                if not is_connection_lost(error):
                     await journal.rollback(connection)
-            raise
-        finally:
-            await self.database.release_committer(connection, broken=broken)
+                    broken = False
+                raise
+            finally:
+                await self.database.release_committer(connection, broken=broken)
         return outcomes
 
     async def _transact(self, connection: Any, batch: Sequence[_Waiter]) -> list[Outcome]:
@@ -181,10 +201,21 @@ class Committer:
         outcomes = decide(requests, books, self.policy)
         if books.transactions:
             await journal.write_batch(connection, books)
+        if any(waiter.may_have_happened for waiter in batch):
+            outcomes = [_as_it_happened(*answered, books) for answered in zip(batch, outcomes, strict=True)]
+        if any(waiter.answer.done() for waiter in batch):
+            raise _SomeoneLeft
         for waiter, outcome in zip(batch, outcomes, strict=True):
             waiter.may_have_happened |= not isinstance(outcome, NostroError)
         await journal.commit(connection)
         return outcomes
+
+
+def _as_it_happened(waiter: _Waiter, outcome: Outcome, books: Books) -> Outcome:
+    """After a lost COMMIT: what is found under the request's own id was accepted, whatever is refused now,
+    as when its token was revoked since (test_a_logout_does_not_undo_what_was_committed_before_it)."""
+    found = books.recorded.get(waiter.request.scope) if waiter.may_have_happened else None
+    return outcome if found is None or found.id != waiter.request.id else Posted(found, replayed=False)
 
 
 def _accounts_of(batch: Sequence[_Waiter]) -> list[ObjectId]:

@@ -1,10 +1,11 @@
-"""Connections: two pools, one for the committer and one for everything else, with a limit on every wait.
+"""Connections: pools for the committer, for hot look-ups and for everything else; a limit on every wait.
 
 The committer's connections plan its few statements once, generically, and through indexes only: a planner
 that saw a small table once would otherwise scan it for ever
 (tests/contract/test_plans.py guards the plans).
 """
 
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import TracebackType
@@ -12,15 +13,17 @@ from typing import Any, Self
 
 import asyncpg
 
-from nostro.store.failures import translated
+from nostro.domain.errors import OutcomeUnknown
+from nostro.store.failures import is_connection_lost, translated
 
 RUNTIME_ROLE = "nostro_runtime"
 CONNECT_TIMEOUT_S = 3.0
+# Longer than statement_timeout: a server that is alive gives up first, so a client that does knows it is not.
 COMMAND_TIMEOUT_S = 5.0
 
 _WAITS = {
     "lock_timeout": "3s",
-    "statement_timeout": "5s",
+    "statement_timeout": "4s",
     "idle_in_transaction_session_timeout": "5s",
     "jit": "off",
     "timezone": "UTC",
@@ -37,13 +40,14 @@ Connection = Any  # asyncpg's pool proxies have no common static type
 
 
 class Database:
-    """Both pools of one process. `dsn` is libpq's URL; the role is taken unless the login is that role."""
+    """The pools of one process. `dsn` is libpq's URL; the role is taken unless the login is that role."""
 
     def __init__(self, dsn: str, *, pool_size: int = 8) -> None:
         self._dsn = dsn
         self._pool_size = pool_size
         self._general: asyncpg.Pool[asyncpg.Record] | None = None
         self._committer: asyncpg.Pool[asyncpg.Record] | None = None
+        self._lookups: asyncpg.Pool[asyncpg.Record] | None = None
 
     async def __aenter__(self) -> Self:
         with translated():
@@ -51,12 +55,15 @@ class Database:
                 _WAITS | {"application_name": "nostro"}, smallest=1, largest=self._pool_size
             )
             self._committer = await self._open(_COMMITTER, smallest=1, largest=2)
+            self._lookups = await self._open(
+                _COMMITTER | {"application_name": "nostro lookups"}, smallest=1, largest=2
+            )
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for pool in (self._general, self._committer):
+        for pool in (self._general, self._committer, self._lookups):
             if pool is not None:
                 pool.terminate()
 
@@ -78,15 +85,37 @@ class Database:
     async def connection(self) -> AsyncIterator[Connection]:
         """A connection in autocommit; `DatabaseUnavailable` when there is none to be had in time."""
         assert self._general is not None, "the database is not open"
-        with translated():
-            async with self._general.acquire(timeout=CONNECT_TIMEOUT_S) as connection:
-                yield connection
+        async with _lent(self._general) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def lookup(self) -> AsyncIterator[Connection]:
+        """Like `connection`, planned like the committer's: for look-ups by key that are as hot as transfers."""
+        assert self._lookups is not None, "the database is not open"
+        async with _lent(self._lookups) as connection:
+            yield connection
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
-        """A transaction that commits when the block ends and rolls back when it raises."""
-        async with self.connection() as connection, connection.transaction():
-            yield connection
+        """A transaction that commits when the block ends and rolls back when it raises.
+
+        Raises `OutcomeUnknown` when the answer to COMMIT is lost: what was written may stand or not.
+        """
+        async with self.connection() as connection:
+            transaction = connection.transaction()
+            await transaction.start()
+            try:
+                yield connection
+            except Exception as error:
+                if not is_connection_lost(error):
+                    await transaction.rollback()
+                raise
+            try:
+                await transaction.commit()
+            except Exception as error:
+                if is_connection_lost(error):
+                    raise OutcomeUnknown from error
+                raise
 
     async def acquire_committer(self) -> Connection:
         """A connection with the committer's settings. Raises what the driver raises: its user tells apart."""
@@ -94,11 +123,37 @@ class Database:
         return await self._committer.acquire(timeout=CONNECT_TIMEOUT_S)
 
     async def release_committer(self, connection: Connection, *, broken: bool) -> None:
-        """Give it back; a `broken` one is closed without a word to the server, which may not be listening."""
+        """Give it back; a `broken` one is closed."""
         assert self._committer is not None, "the database is not open"
-        if broken:
+        await _release(self._committer, connection, broken=broken)
+
+
+@asynccontextmanager
+async def _lent(pool: "asyncpg.Pool[asyncpg.Record]") -> AsyncIterator[Connection]:
+    with translated():
+        connection = await pool.acquire(timeout=CONNECT_TIMEOUT_S)
+        broken = True
+        try:
+            yield connection
+            broken = False
+        except Exception as error:
+            broken = is_connection_lost(error) or isinstance(error, OutcomeUnknown)
+            raise
+        finally:
+            await _release(pool, connection, broken=broken)
+
+
+async def _release(pool: "asyncpg.Pool[asyncpg.Record]", connection: Connection, *, broken: bool) -> None:
+    """Give it back; a `broken` one is closed without a word to the server, which may not be listening.
+
+    Then the others are suspect, too: each is opened anew before its next use, so that a server that went away
+    without a goodbye costs one request, not one per connection.
+    """
+    if broken:
+        with contextlib.suppress(asyncpg.InterfaceError):  # the driver may have closed it and taken it back
             connection.terminate()
-        await self._committer.release(connection)
+        await pool.expire_connections()
+    await pool.release(connection)
 
 
 async def _leave_as_is(_connection: object) -> None:

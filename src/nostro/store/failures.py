@@ -9,13 +9,17 @@ import asyncpg
 from nostro.domain.errors import DatabaseUnavailable
 
 # Serialization failure, deadlock, lock not available, query cancelled by a timeout: the same again may pass.
-_TRANSIENT = {"40001", "40P01", "55P03", "57014", "25P03"}
-# Two processes took one key or one position at once: the loser reads the winner's row when it tries again.
-_UNIQUE = "23505"
-# Connection exceptions, operator intervention (shutdown, crash), out of resources (disk full, memory), and a
-# server that is read-only, as a standby or a failed-over primary is.
-_LOST_CLASSES = ("08", "53", "57", "58")
-_READ_ONLY = "25006"
+# So may a statement that was prepared before a migration; the driver has forgotten it by then.
+_TRANSIENT = {"40001", "40P01", "55P03", "57014"}
+_OUTDATED = (asyncpg.InvalidCachedStatementError, asyncpg.OutdatedSchemaCacheError)
+# Two processes took one key at once: the loser reads the winner's row when it tries again. Any other double
+# would be one again.
+_KEY_TAKEN = "transactions_idempotency_key"
+# Connection exceptions, a login or a database that is refused or not there, out of resources (disk full,
+# memory), operator intervention (shutdown, crash), I/O errors; idle in a transaction for too long; a COMMIT
+# whose end is not known; and a server that is read-only, as a standby or a failed-over primary is.
+_LOST_CLASSES = ("08", "28", "3D", "53", "57", "58")
+_LOST = {"25P03", "40003", "25006"}
 
 CONNECTION_FAILURES = (
     OSError,
@@ -30,15 +34,20 @@ def is_connection_lost(error: BaseException) -> bool:
     """The server is gone, going, or cannot write: a new connection, perhaps later, may do better."""
     if isinstance(error, asyncpg.PostgresError):
         state = error.sqlstate or ""
-        return (state.startswith(_LOST_CLASSES) and state not in _TRANSIENT) or state == _READ_ONLY
-    return isinstance(error, CONNECTION_FAILURES)
+        return (state.startswith(_LOST_CLASSES) and state not in _TRANSIENT) or state in _LOST
+    return isinstance(error, CONNECTION_FAILURES) and not isinstance(error, _OUTDATED) and not _unfit(error)
+
+
+def _unfit(error: BaseException) -> bool:
+    """A value that the driver cannot encode: an interface error too, but the request's fault."""
+    return isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError)
 
 
 def is_transient(error: BaseException) -> bool:
     """The same statements again, at once, may pass."""
-    return isinstance(error, asyncpg.PostgresError) and (
-        error.sqlstate in _TRANSIENT or error.sqlstate == _UNIQUE
-    )
+    if isinstance(error, asyncpg.PostgresError) and error.sqlstate in _TRANSIENT:
+        return True
+    return isinstance(error, _OUTDATED) or broken_constraint(error) == _KEY_TAKEN
 
 
 def broken_constraint(error: BaseException) -> str | None:
@@ -55,6 +64,6 @@ def translated() -> Iterator[None]:
     try:
         yield
     except (asyncpg.PostgresError, *CONNECTION_FAILURES) as error:
-        if is_connection_lost(error) or (is_transient(error) and broken_constraint(error) is None):
+        if is_connection_lost(error) or is_transient(error):
             raise DatabaseUnavailable from error
         raise
