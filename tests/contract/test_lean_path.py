@@ -1,0 +1,181 @@
+"""The short cut and the ordinary path answer the same, whatever is sent.
+
+A header that changes nothing (`Sec-Fetch-Site: none`, as a browser sends for an address typed in) makes a request
+too special for the lean path; without it the same request may take it.
+"""
+
+import json
+import socket
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+
+from nostro.api.lean import LeanPath
+from tests.client import Client, Person, fresh
+from tests.conftest import Service
+
+ORDINARY = {"Sec-Fetch-Site": "none"}
+# What may differ between two answers to the same request, sent twice: when, and which transaction.
+CHANGING = {"_id", "id", "createdAt", "updatedAt", "position", "idempotencyKey", "transaction"}
+
+
+@pytest.fixture
+def people(backend_ledger: Service) -> Iterator[tuple[Person, str, str]]:
+    """Ann, logged in and known to the service, with two accounts, of which the first holds 1,000."""
+    client = Client(backend_ledger.url)
+    made = backend_ledger.command(
+        "user", "create", "--email", f"{fresh('system')}@example.com", "--name", "System", "--password",
+        "a long secret", "--system", "--json",
+    )  # fmt: skip
+    system = client.log_in(json.loads(made.stdout)["email"], "a long secret")
+    ann = client.register()
+    accounts = ann.open_account(), ann.open_account()
+    system.fund(accounts[0], 1000)
+    ann.get("/api/auth/me")
+    yield ann, *accounts
+    client.close()
+
+
+def _comparable(answer: httpx2.Response) -> tuple[int, dict[str, Any], dict[str, str]]:
+    body = answer.json()
+    moved = body.get("transaction")
+    shown = {name: value for name, value in body.items() if name not in CHANGING}
+    if moved:
+        shown["moved"] = {name: value for name, value in moved.items() if name not in CHANGING}
+    headers = {n: v for n, v in answer.headers.items() if n not in {"date", "content-length"}}
+    return answer.status_code, shown, headers
+
+
+def _both(person: Person, method: str, path: str, body: bytes | None) -> tuple[Any, Any]:
+    headers = {"Content-Type": "application/json"} if body is not None else {}
+    return tuple(
+        _comparable(
+            person.client.request(
+                method, path, token=person.token, content=body, headers=headers | special
+            )
+        )
+        for special in ({}, ORDINARY)
+    )  # type: ignore[return-value]
+
+
+BODIES = [
+    '{{"fromAccount":"{a}","toAccount":"{b}","amount":1,"idempotencyKey":"{k}"}}',
+    '{{"idempotencyKey":"{k}","amount":"1.50","toAccount":"{b}","fromAccount":"{a}"}}',
+    ' {{ "fromAccount" : "{a}" , "toAccount":"{b}", "amount": 0.01, "idempotencyKey":"{k}" }} ',
+    '{{"fromAccount":"{a}","toAccount":"{b}","amount":5000,"idempotencyKey":"{k}"}}',
+    '{{"fromAccount":"{a}","toAccount":"{a}","amount":1,"idempotencyKey":"{k}"}}',
+    '{{"fromAccount":"{b}","toAccount":"{a}","amount":1.005,"idempotencyKey":"{k}"}}',
+    '{{"fromAccount":"{z}","toAccount":"{a}","amount":1,"idempotencyKey":"{k}"}}',
+    '{{"fromAccount":"{a}","toAccount":"{z}","amount":1,"idempotencyKey":"{k}"}}',
+    '{{"fromAccount":"{a}","toAccount":"{b}","amount":1,"amount":2,"idempotencyKey":"{k}"}}',
+    '{{"fromAccount":"{a}","toAccount":"{b}","amount":1,"idempotencyKey":"{k}","note":"x"}}',
+    '{{"fromAccount":"{a}","toAccount":"{b}","amount":1,"idempotencyKey":"{k}\\u0041"}}',
+    '{{"fromAccount":"{a}","toAccount":"{b}","amount":1e2,"idempotencyKey":"{k}"}}',
+    '{{"fromAccount":"{a}","toAccount":"{b}","amount":"１","idempotencyKey":"{k}"}}',
+    '{{"fromAccount":"{a}","toAccount":"{b}","amount":-1,"idempotencyKey":"{k}"}}',
+    '{{"fromAccount":"{a}","toAccount":"{b}","amount":0,"idempotencyKey":"{k}"}}',
+    '{{"fromAccount":"{a}","toAccount":"{b}","amount":null,"idempotencyKey":"{k}"}}',
+    '{{"fromAccount":"{a}","toAccount":"{b}","amount":true,"idempotencyKey":"{k}"}}',
+    '{{"fromAccount":"{a}","toAccount":"{b}","amount":[1],"idempotencyKey":"{k}"}}',
+    '{{"fromAccount":"{a}","toAccount":"{b}","amount":"","idempotencyKey":"{k}"}}',
+    '{{"fromAccount":"{a}","toAccount":"{b}","amount":1,"idempotencyKey":""}}',
+    '{{"fromAccount":"{a}","toAccount":"{b}","amount":1,"idempotencyKey":"ü{k}"}}',
+    '{{"fromAccount":"{a}","toAccount":"{b}","amount":1,"idempotencyKey":7}}',
+    '{{"fromAccount":"xyz","toAccount":"{b}","amount":1,"idempotencyKey":"{k}"}}',
+    '{{"fromAccount":["{a}"],"toAccount":"{b}","amount":1,"idempotencyKey":"{k}"}}',
+    '{{"toAccount":"{b}","amount":1,"idempotencyKey":"{k}"}}',
+    '{{"fromAccount":"{a}","toAccount":"{b}","amount":1,"idempotencyKey":"{k}"',
+    '[{{"fromAccount":"{a}"}}]',
+    "{{}}",
+    "",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("template", BODIES)
+def test_a_transfer_is_answered_alike_on_both_paths(
+    people: tuple[Person, str, str], template: str
+) -> None:
+    ann, first, second = people
+    answers = []
+    for special in ({}, ORDINARY):
+        body = template.format(a=first, b=second, z="0" * 24, k=fresh())
+        headers = {"Content-Type": "application/json", **special}
+        answer = ann.client.request(
+            "POST", "/api/transactions", token=ann.token, content=body.encode(), headers=headers
+        )
+        answers.append(_comparable(answer))
+        if answer.status_code == 201:  # put it back, so that the other path sees the same balance
+            ann.send(second, first, answer.json()["transaction"]["amount"])
+    assert answers[0] == answers[1]
+
+
+def test_a_replay_is_answered_alike_on_both_paths(people: tuple[Person, str, str]) -> None:
+    ann, first, second = people
+    body = {"fromAccount": first, "toAccount": second, "amount": 3, "idempotencyKey": fresh()}
+    sent = json.dumps(body).encode()
+    assert ann.send(first, second, 3, body["idempotencyKey"]).status_code == 201
+    lean, ordinary = _both(ann, "POST", "/api/transactions", sent)
+    assert lean == ordinary
+    assert lean[0] == 200
+    assert lean[2]["idempotency-replayed"] == "true"
+
+
+@pytest.mark.parametrize("account", ["{a}", "{z}", "xyz", "{a}%00", "%7Ba%7D"])
+def test_a_balance_is_answered_alike_on_both_paths(
+    people: tuple[Person, str, str], account: str
+) -> None:
+    ann, first, _ = people
+    path = f"/api/accounts/balance/{account.format(a=first, z='0' * 24)}"
+    lean, ordinary = _both(ann, "GET", path, None)
+    assert lean == ordinary
+
+
+def test_a_revoked_token_is_refused_on_both_paths(people: tuple[Person, str, str]) -> None:
+    ann, first, second = people
+    body = {"fromAccount": first, "toAccount": second, "amount": 3, "idempotencyKey": fresh()}
+    ann.post("/api/auth/logout")
+    for method, path, sent in (
+        ("POST", "/api/transactions", json.dumps(body).encode()),
+        ("GET", f"/api/accounts/balance/{first}", None),
+    ):
+        lean, ordinary = _both(ann, method, path, sent)
+        assert lean == ordinary
+        assert lean[0] == 401
+
+
+def test_a_plain_transfer_takes_the_short_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without this the tests above could compare the ordinary path with itself."""
+    taken = LeanPath.may_take(
+        LeanPath.__new__(LeanPath), {"method": "POST", "path": "/api/transactions", "query_string": b""}
+    )
+    assert taken
+
+
+def test_requests_sent_without_waiting_are_answered_in_their_order(
+    people: tuple[Person, str, str], backend_ledger: Service
+) -> None:
+    ann, first, second = people
+    place = urlsplit(backend_ledger.url)
+    requests = b""
+    for number in range(5):
+        body = json.dumps(
+            {"fromAccount": first, "toAccount": second, "amount": number + 1, "idempotencyKey": fresh()}
+        ).encode()
+        requests += (
+            b"POST /api/transactions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            b"Authorization: Bearer %s\r\nContent-Length: %d\r\n\r\n%s" % (ann.token.encode(), len(body), body)
+        )
+        requests += b"GET /health HTTP/1.1\r\nHost: x\r\n%s\r\n" % (
+            b"Connection: close\r\n" if number == 4 else b""
+        )
+    with socket.create_connection((place.hostname, place.port)) as connection:
+        connection.sendall(requests)
+        received = b""
+        while chunk := connection.recv(65536):
+            received += chunk
+    amounts = [part.split(b",")[0] for part in received.split(b'"amount":')[1:]]
+    assert amounts == [b"1", b"2", b"3", b"4", b"5"]
+    assert received.count(b"HTTP/1.1 200 OK") == 5
