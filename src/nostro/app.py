@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import gc
 import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 
 import structlog
 import uvicorn
@@ -15,7 +17,9 @@ from nostro import __version__
 from nostro.api.application import Application, with_cors
 from nostro.api.authentication import Origins, Tokens
 from nostro.api.desk import Desk
+from nostro.api.lean import LeanPath
 from nostro.api.operations import OPERATIONS
+from nostro.api.protocol import LeanProtocol
 from nostro.cli.commands import command_line
 from nostro.cli.session import Role, Runtime
 from nostro.domain.errors import Unavailable
@@ -125,7 +129,7 @@ async def serve(settings: Settings) -> None:
             with_cors(Application(desk, OPERATIONS), origins),
             host=settings.host,
             port=settings.port,
-            http="httptools",
+            http=partial(LeanProtocol, LeanPath(desk)),  # type: ignore[arg-type]
             ws="none",
             lifespan="off",
             log_config=None,
@@ -134,6 +138,9 @@ async def serve(settings: Settings) -> None:
             timeout_graceful_shutdown=_GRACE_S,
         )
         chores = asyncio.create_task(_chores(ledger))
+        # What is there now stays for ever; a request makes no cycles, so looking for some may wait longer.
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 50)
         try:
             await _Server(config, settings).serve()
         finally:

@@ -7,9 +7,9 @@ from starlette.responses import Response
 
 from nostro.api.bodies import Fields, optional_text_of, read_fields, require, string_of, text_of
 from nostro.api.desk import Desk
-from nostro.api.documents import account_document, json_answer, number, user_document
+from nostro.api.documents import account_document, balance_document, json_answer, user_document
 from nostro.api.paging import page_of
-from nostro.domain.errors import NotFound, UnknownAccount, UnknownCurrency
+from nostro.domain.errors import InvalidId, NotFound, UnknownAccount, UnknownCurrency
 from nostro.domain.ids import parse_id
 from nostro.domain.money import Currency
 from nostro.domain.user import Role
@@ -48,24 +48,10 @@ async def balance(request: Request, desk: Desk) -> Response:
     claims = desk.claims(request)
     try:
         account = parse_id(request.path_params["account"], "accountId")
-    except Exception:
+    except InvalidId:
         await desk.ledger.users.session(claims)
         raise
-    row = await desk.ledger.accounts.balance(claims, account)
-    assert row.currency is not None, "an account that was found has a currency"
-    shown = account.hex()
-    exponent = row.currency.exponent
-    return json_answer(
-        200,
-        {
-            "success": True,
-            "accountId": shown,
-            "account": shown,
-            "balance": number(row.balance, exponent),
-            "available": number(row.balance - row.held, exponent),
-            "currency": row.currency.code,
-        },
-    )
+    return json_answer(200, balance_document(await desk.ledger.balances.read(claims, account)))
 
 
 async def one_account(request: Request, desk: Desk) -> Response:

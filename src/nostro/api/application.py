@@ -23,6 +23,8 @@ _SECURITY_HEADERS = [
     (b"referrer-policy", b"no-referrer"),
 ]
 _NOT_STORED = (b"cache-control", b"no-store")
+# What the lean path adds, too, where nothing is stored and no origin was sent.
+HEADERS_OF_EVERY_ANSWER = [*_SECURITY_HEADERS, _NOT_STORED, (b"vary", b"Origin")]
 LARGEST_HEADERS = 32 * 1024
 _NOWHERE = "/a-path-too-long-to-be-one-of-ours"
 _HOT = {("POST", TRANSACTIONS), ("POST", INITIAL_FUNDS)}

@@ -62,6 +62,11 @@ class Tokens:
             raise TokenInvalid
         return claims
 
+    def remembered(self, text: str) -> Claims | None:
+        """The claims of a token that was verified before and has not expired; None: `verify` must look."""
+        claims = self._verified.get(text)
+        return claims if claims is not None and claims.expires_at > time.time() else None
+
     def _read(self, text: str) -> Claims:
         if len(text) > LONGEST_TOKEN:
             raise TokenInvalid

@@ -29,6 +29,10 @@ class Desk:
         """The dialect of the path if only one has it, else the configured one."""
         return DIALECTS[request.scope.get("nostro.dialect") or self.dialect_name]
 
+    @property
+    def configured_dialect(self) -> Dialect:
+        return DIALECTS[self.dialect_name]
+
     def claims(self, request: Request) -> Claims:
         return claims_of(request, self.tokens, self.origins)
 

@@ -11,7 +11,7 @@ from nostro.domain.ids import show_id
 from nostro.domain.money import show_amount
 from nostro.domain.transaction import Transaction
 from nostro.domain.user import Role
-from nostro.store.accounts import AccountRow
+from nostro.store.accounts import AccountRow, BalanceRow
 from nostro.store.transactions import SeenTransaction
 from nostro.store.users import User
 
@@ -63,6 +63,20 @@ def account_document(row: AccountRow) -> Document:
         "createdAt": moment(row.created_at),
         "updatedAt": moment(row.updated_at),
         "__v": 0,
+    }
+
+
+def balance_document(row: BalanceRow) -> Document:
+    assert row.account is not None, "an account that was not found is refused before"
+    assert row.currency is not None, "an account that was found has a currency"
+    shown, exponent = show_id(row.account), row.currency.exponent
+    return {
+        "success": True,
+        "accountId": shown,
+        "account": shown,
+        "balance": number(row.balance, exponent),
+        "available": number(row.balance - row.held, exponent),
+        "currency": row.currency.code,
     }
 
 

@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from nostro.api.bodies import Fields, amount_of, key_of, missing_of, read_fields, string_of, valid_key
 from nostro.api.desk import Desk
+from nostro.api.dialects import Dialect
 from nostro.api.documents import Document, json_answer, seen_document, transaction_document
 from nostro.api.paging import page_of
 from nostro.domain.errors import InvalidField, MissingField, NostroError, SameAccount, UnknownAccount
@@ -15,7 +16,7 @@ from nostro.domain.posting import Posted
 from nostro.domain.transaction import TransactionStatus
 from nostro.domain.user import Claims, Role
 
-_REPLAYED = {"Idempotency-Replayed": "true"}
+REPLAYED = {"Idempotency-Replayed": "true"}
 
 
 async def transfer(request: Request, desk: Desk) -> Response:
@@ -82,11 +83,17 @@ def _require(request: Request, fields: Fields, *accounts: str) -> None:
 
 
 def _posted(request: Request, desk: Desk, situation: str, posted: Posted) -> Response:
-    document = transaction_document(posted.transaction)
-    if not posted.replayed:
-        return desk.answer(request, situation, {"transaction": document})
-    # One of the five reads the bare transaction at top level, the others under `transaction`.
-    return desk.answer(request, "replayed", document | {"transaction": document}, _REPLAYED)
+    status, document = posted_document(desk.dialect(request), situation, posted)
+    return json_answer(status, document, REPLAYED if posted.replayed else None)
+
+
+def posted_document(dialect: Dialect, situation: str, posted: Posted) -> tuple[int, Document]:
+    """Status and body for money that moved, now or (a replay) before."""
+    status, message = dialect.answer("replayed" if posted.replayed else situation)
+    transaction = transaction_document(posted.transaction)
+    document = {"message": message, "success": True, "transaction": transaction}
+    # Of a replay, one of the five reads the bare transaction at top level, the others under `transaction`.
+    return status, document | transaction if posted.replayed else document
 
 
 async def list_transactions(request: Request, desk: Desk) -> Response:

@@ -7,17 +7,15 @@ from nostro.domain.errors import (
     InvalidField,
     NotOperator,
     StatusConflict,
-    TokenRevoked,
     UnknownAccount,
-    UserGone,
 )
 from nostro.domain.ids import ObjectId
 from nostro.domain.money import Currency
-from nostro.domain.user import Claims, Role
+from nostro.domain.user import Role
 from nostro.ledger.identity import new_id
 from nostro.ledger.users import valid_name
 from nostro.store import accounts, journal
-from nostro.store.accounts import AccountRow, BalanceRow
+from nostro.store.accounts import AccountRow
 from nostro.store.database import Database
 from nostro.store.failures import broken_constraint
 from nostro.store.users import User
@@ -67,18 +65,6 @@ class Accounts:
         async with self.database.connection() as connection:
             row = await accounts.account_by_id(connection, account)
         if row is None or (owner is not None and row.owner != owner):
-            raise UnknownAccount
-        return row
-
-    async def balance(self, claims: Claims, account: ObjectId) -> BalanceRow:
-        """The caller's own account; the token is judged by the same statement that reads the balance."""
-        async with self.database.connection() as connection:
-            row = await accounts.balance_for(connection, claims, account)
-        if row is None:
-            raise UserGone
-        if row.revoked or claims.issued_at < row.token_epoch:
-            raise TokenRevoked
-        if row.account is None:
             raise UnknownAccount
         return row
 

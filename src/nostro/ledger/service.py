@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from nostro.domain.money import Currency
 from nostro.domain.posting import Policy
 from nostro.ledger.accounts import Accounts
+from nostro.ledger.balances import BalanceReader
 from nostro.ledger.committer import Committer
 from nostro.ledger.passwords import Passwords
 from nostro.ledger.transfers import Transfers
@@ -21,6 +22,7 @@ class Ledger:
     users: Users
     accounts: Accounts
     transfers: Transfers
+    balances: BalanceReader
     house_currency: Currency
 
     async def ping(self) -> None:
@@ -40,12 +42,17 @@ async def open_ledger(
     passwords = Passwords()
     policy = Policy(house_currency.exponent, frozen_receives)
     try:
-        async with Database(dsn) as database, Committer(database, policy) as committer:
+        async with (
+            Database(dsn) as database,
+            Committer(database, policy) as committer,
+            BalanceReader(database) as balances,
+        ):
             yield Ledger(
                 database=database,
                 users=Users(database, passwords, house_currency),
                 accounts=Accounts(database),
                 transfers=Transfers(database, committer),
+                balances=balances,
                 house_currency=house_currency,
             )
     finally:

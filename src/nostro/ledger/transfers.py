@@ -1,12 +1,13 @@
 """Moving money, and looking up what was moved."""
 
+import asyncio
 import hashlib
 from dataclasses import dataclass
 
 from nostro.domain.errors import NostroError, NotFound
 from nostro.domain.ids import ObjectId
 from nostro.domain.money import Amount
-from nostro.domain.posting import Posted, TransferRequest
+from nostro.domain.posting import Outcome, Posted, TransferRequest
 from nostro.domain.transaction import Kind, Transaction
 from nostro.domain.user import Claims
 from nostro.ledger.committer import Committer
@@ -31,11 +32,26 @@ class Transfers:
         amount: Amount,
     ) -> Posted:
         """Move money between two accounts; raises the first refusal of errors.PRECEDENCE that applies."""
+        begun = self.begin_transfer(
+            claims, key=key, from_account=from_account, to_account=to_account, amount=amount
+        )
+        return _answer(await asyncio.shield(begun))
+
+    def begin_transfer(
+        self,
+        claims: Claims,
+        *,
+        key: str,
+        from_account: ObjectId,
+        to_account: ObjectId,
+        amount: Amount,
+    ) -> "asyncio.Future[Outcome]":
+        """The same, to be answered when it is committed: the outcome, refusals included, is returned."""
         digest = _request_digest(Kind.TRANSFER, from_account, to_account, amount)
         request = TransferRequest(
             new_id(), Kind.TRANSFER, claims, key, digest, from_account, to_account, amount
         )
-        return _answer(await self.committer.submit(request))
+        return self.committer.enqueue(request)
 
     async def initial_funds(self, claims: Claims, *, key: str, to_account: ObjectId, amount: Amount) -> Posted:
         """Bring money in, from the calling system user's settlement account in the receiver's currency."""

@@ -1,5 +1,6 @@
 """Accounts as rows: what a page or a list shows. Heads that money moves on are read by journal.py."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -86,13 +87,27 @@ async def settlement_accounts(connection: Connection, owner: ObjectId) -> list[O
     return [row["id"] for row in await connection.fetch(SQL["settlement_accounts"], owner)]
 
 
-async def balance_for(connection: Connection, claims: Claims, account: ObjectId) -> BalanceRow | None:
-    """None when the user is gone; `account` None in the row when it is unknown or not the caller's."""
-    row = await connection.fetchrow(SQL["balance_for"], claims.user, claims.digest, account)
-    if row is None:
+async def balances_for(
+    connection: Connection, asked: Sequence[tuple[Claims, ObjectId]]
+) -> list[BalanceRow | None]:
+    """For each token and account, in order: None when the token's user is gone; `account` None in the row when
+    it is unknown or not the caller's."""
+    rows = await connection.fetch(
+        SQL["balances_for"],
+        [claims.user for claims, _ in asked],
+        [claims.digest for claims, _ in asked],
+        [account for _, account in asked],
+    )
+    return [_balance(row) for row in rows]
+
+
+def _balance(row: Any) -> BalanceRow | None:
+    epoch, revoked, account, currency, exponent, balance, held = row
+    if epoch is None:
         return None
-    currency = Currency(row["currency"], row["exponent"]) if row["id"] else None
-    return BalanceRow(row["epoch"], row["revoked"], row["id"], currency, row["balance"] or 0, row["held"] or 0)
+    if account is None:
+        return BalanceRow(epoch, revoked, None, None, 0, 0)
+    return BalanceRow(epoch, revoked, account, Currency(currency, exponent), balance, held)
 
 
 async def lock_status(

@@ -62,7 +62,7 @@ DESCRIPTIONS: Descriptions = {
                 {"account": ref("Account")},
                 {"account": NEW_ACCOUNT},
                 "account_opened",
-                links=("balance",),
+                links=("balance", "account", "status"),
             ),
         ),
         refusals=(
@@ -130,7 +130,7 @@ DESCRIPTIONS: Descriptions = {
         answers=(
             Success("The user and the accounts.", {"user": ref("User")} | _LIST, {"user": ANN} | _LISTED),
         ),
-        refusals=(NotFound("User not found"),),
+        refusals=(InvalidField("email", "must be an e-mail address"), NotFound("User not found")),
     ),
     ("GET", f"{ACCOUNTS}/user/{{user}}"): Description(
         name="listAccountsOfUser",

@@ -52,6 +52,16 @@ _LINKS: dict[str, Json] = {
         "parameters": {"account": "$response.body#/account/_id"},
         "description": "The balance of the account that was opened.",
     },
+    "account": {
+        "operationId": "getAccount",
+        "parameters": {"account": "$response.body#/account/_id"},
+        "description": "The account that was opened.",
+    },
+    "status": {
+        "operationId": "changeAccountStatus",
+        "parameters": {"account": "$response.body#/account/_id"},
+        "description": "Another status for the account that was opened.",
+    },
     "transaction": {
         "operationId": "getTransaction",
         "parameters": {"transaction": "$response.body#/transaction/_id"},

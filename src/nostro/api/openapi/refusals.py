@@ -62,13 +62,13 @@ def _implied(method: str, path: str, described: Description) -> Iterator[NostroE
         yield from (TokenMissing(), TokenInvalid(), TokenRevoked(), UserGone())
     if described.access is Access.SYSTEM:
         yield NotSystemUser()
-    if described.access is not Access.PUBLIC and method != "GET":
+    if described.access is Access.OPTIONAL or (described.access is not Access.PUBLIC and method != "GET"):
         yield CrossSiteRefused()
     if described.body:
         yield from (BodyTooLarge(), UnsupportedMediaType(), MalformedJson())
         yield DuplicateField("'amount' stands twice in one JSON object")
     if "{" in path:
-        # A slash inside a path's parameter makes it another path.
+        # A path of more than a kilobyte is nowhere.
         yield NotFound()
     if described.needs_database:
         yield DatabaseUnavailable()

@@ -108,15 +108,15 @@ PARAMETERS: dict[str, Json] = {
         "name": "key",
         "in": "path",
         "required": True,
-        "description": "The idempotency key. One with a slash in it cannot be asked for.",
-        "schema": {"type": "string", "minLength": 1, "pattern": r"^[^/\u0000]+$"},
+        "description": "The idempotency key, percent-encoded.",
+        "schema": {"type": "string", "pattern": "^[ -~]{1,255}$"},
         "example": TRANSFER["idempotencyKey"],
     },
     "email": {
         "name": "email",
         "in": "path",
         "required": True,
-        "schema": {"type": "string", "minLength": 1, "pattern": r"^[^/\u0000]+$"},
+        "schema": EMAIL,
         "example": ANN["email"],
     },
     "file": {

@@ -192,6 +192,7 @@ DESCRIPTIONS: Descriptions = {
                 optional=("transaction", "transactions"),
             ),
         ),
+        refusals=(InvalidKey(),),
     ),
     ("GET", f"{TRANSACTIONS}/{{transaction}}"): Description(
         name="getTransaction",

@@ -21,13 +21,16 @@ SELECT id, owner, currency, exponent, status::text AS status, balance, held, nam
        updated_at
   FROM accounts ORDER BY created_at, id LIMIT $1 OFFSET $2;
 
--- name: balance_for
--- Session and balance in one look: the caller and the revocation are judged at the moment of the read.
+-- name: balances_for
+-- Session and balance of each request in one look, in their order: the caller and the revocation are judged at
+-- the moment of the read. No epoch: no such user; no account: none, or not the caller's.
 SELECT extract(epoch FROM u.token_epoch)::float8 AS epoch,
-       EXISTS (SELECT FROM revoked_tokens r WHERE r.digest = $2) AS revoked,
+       EXISTS (SELECT FROM revoked_tokens r WHERE r.digest = asked.digest) AS revoked,
        a.id, a.currency, a.exponent, a.balance, a.held
-  FROM users u LEFT JOIN accounts a ON a.id = $3 AND a.owner = u.id
- WHERE u.id = $1;
+  FROM unnest($1::bytea[], $2::bytea[], $3::bytea[]) WITH ORDINALITY AS asked (user_id, digest, account_id, nth)
+  LEFT JOIN users u ON u.id = asked.user_id
+  LEFT JOIN accounts a ON a.id = asked.account_id AND a.owner = u.id
+ ORDER BY asked.nth;
 
 -- name: lock_account
 SELECT id, owner, status::text AS status, balance, held FROM accounts WHERE id = $1 FOR NO KEY UPDATE;

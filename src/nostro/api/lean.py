@@ -1,0 +1,154 @@
+"""The lean path: a plainly sound transfer or balance read, from its bytes to the answer's.
+
+It does what the ordinary path does for a request with nothing special about it, and nothing else. Whatever is
+out of the ordinary (a cookie, an origin, an escape in the JSON, an unknown field, a token not seen before,
+anything wrong) it leaves alone, and the ordinary path answers. So errors are told in one place, and both paths
+judge with the same functions (tests/contract/test_lean_path.py: whatever is sent, both answer the same).
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import msgspec
+from starlette.requests import Request
+
+from nostro.api.bodies import valid_key
+from nostro.api.desk import Desk
+from nostro.api.documents import JSON, balance_document, encode
+from nostro.api.paths import ACCOUNTS, TRANSACTIONS
+from nostro.api.problems import problem
+from nostro.api.transactions import REPLAYED, posted_document
+from nostro.domain.errors import NostroError
+from nostro.domain.ids import parse_id
+from nostro.domain.money import parse_amount
+from nostro.domain.posting import Outcome
+from nostro.domain.user import Claims
+from nostro.ledger.balances import Balance
+
+Headers = list[tuple[bytes, bytes]]
+
+# A sound transfer fits easily; a longer body is the ordinary path's.
+LONGEST_BODY = 4096
+_BALANCE = f"{ACCOUNTS}/balance/"
+_JSON_TYPES = frozenset(
+    {b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8"}
+)
+# With one of these a request is no longer plain: it may need CORS, CSRF or decoding, or bring its own key.
+_SPECIAL = frozenset(
+    {b"cookie", b"origin", b"idempotency-key", b"content-encoding", b"sec-fetch-site", b"expect"}
+)
+_HEADERS: Headers = [(b"content-type", JSON.encode())]
+_REPLAY_HEADERS: Headers = [*_HEADERS, *((n.lower().encode(), v.encode()) for n, v in REPLAYED.items())]
+
+
+class Answered(NamedTuple):
+    """An answer ready to be written; `headers` without those that every answer carries."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
+class Pending(NamedTuple):
+    """What the answer waits for, and how it becomes one."""
+
+    future: "asyncio.Future[Any]"
+    answered: Callable[[Any], Answered]
+
+
+class TransferBody(msgspec.Struct, forbid_unknown_fields=True):
+    """The only body the lean path takes. `amount` stays the text it was written in."""
+
+    fromAccount: str  # noqa: N815 - the contract's names
+    toAccount: str  # noqa: N815
+    amount: msgspec.Raw
+    idempotencyKey: str  # noqa: N815
+
+
+_decode_transfer = msgspec.json.Decoder(TransferBody).decode
+
+
+class LeanPath:
+    """Takes a request or leaves it; `take` returns None for one that it leaves."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def may_take(self, scope: dict[str, Any]) -> bool:
+        """Whether it is worth waiting for the body: right method, right path, no query."""
+        path = scope["path"]
+        if scope["query_string"]:
+            return False
+        if scope["method"] == "POST":
+            return bool(path == TRANSACTIONS)
+        return bool(scope["method"] == "GET" and path.startswith(_BALANCE))
+
+    def take(self, scope: dict[str, Any], body: bytes) -> Pending | None:
+        claims = self._claims(scope["headers"], has_body=bool(body))
+        if claims is None:
+            return None
+        try:
+            if scope["method"] == "POST":
+                return self._transfer(scope, claims, body)
+            return None if body else self._balance(scope, claims)
+        except (NostroError, msgspec.DecodeError, UnicodeDecodeError):
+            return None
+
+    def _claims(self, headers: Headers, *, has_body: bool) -> Claims | None:
+        """Those of a bearer token verified before; None unless every header is plain."""
+        claims, typed = None, not has_body
+        for name, value in headers:
+            if name == b"authorization":
+                scheme, _, token = value.partition(b" ")
+                if claims is not None or scheme not in {b"Bearer", b"bearer"}:
+                    return None
+                claims = self._desk.tokens.remembered(token.decode("latin-1"))
+            elif name == b"content-type":
+                typed = value.lower() in _JSON_TYPES
+            elif name in _SPECIAL:
+                return None
+        return claims if typed else None
+
+    def _transfer(self, scope: dict[str, Any], claims: Claims, body: bytes) -> Pending | None:
+        said = _decode_transfer(body)
+        raw = bytes(said.amount)
+        # Four names and three strings have fourteen quotation marks, a quoted amount two more. Any other
+        # number means an escape, or a name that stands twice, of which the decoder would keep the last.
+        if b"\\" in body or body.count(b'"') != 14 + raw.count(b'"'):
+            return None
+        from_account = parse_id(said.fromAccount, "fromAccount")
+        to_account = parse_id(said.toAccount, "toAccount")
+        if from_account == to_account:
+            return None
+        future = self._desk.ledger.transfers.begin_transfer(
+            claims,
+            key=valid_key(said.idempotencyKey),
+            from_account=from_account,
+            to_account=to_account,
+            amount=parse_amount((raw[1:-1] if raw[:1] == b'"' else raw).decode()),
+        )
+        return Pending(future, lambda outcome: self._transferred(scope, outcome))
+
+    def _transferred(self, scope: dict[str, Any], outcome: Outcome) -> Answered:
+        if isinstance(outcome, NostroError):
+            return self._problem(scope, outcome, "transfer")
+        status, document = posted_document(self._desk.configured_dialect, "transferred", outcome)
+        return Answered(status, _REPLAY_HEADERS if outcome.replayed else _HEADERS, encode(document))
+
+    def _balance(self, scope: dict[str, Any], claims: Claims) -> Pending:
+        account = parse_id(scope["path"][len(_BALANCE) :], "accountId")
+        future = self._desk.ledger.balances.ask(claims, account)
+        return Pending(future, lambda balance: self._balance_read(scope, balance))
+
+    def _balance_read(self, scope: dict[str, Any], balance: Balance) -> Answered:
+        if isinstance(balance, NostroError):
+            return self._problem(scope, balance, "balance")
+        return Answered(200, _HEADERS, encode(balance_document(balance)))
+
+    def _problem(self, scope: dict[str, Any], error: NostroError, operation: str) -> Answered:
+        scope["nostro.asked"], scope["nostro.dialect"] = scope["path"], None
+        request = Request(scope)
+        response = problem(request, error, self._desk.dialect(request), operation)
+        headers = [header for header in response.raw_headers if header[0] != b"content-length"]
+        return Answered(response.status_code, headers, bytes(response.body))
