@@ -138,15 +138,23 @@ install_packages() {
     quietly "$python" -m compileall -q "$venv/lib" || true
 }
 
-uv_sync() {
+# In a shell of its own: what uv is told is not for the command that follows.
+uv_sync() (
     uv=$venv/tools/bin/uv
     rm -rf "$venv/tools"
     "$python" -m pip install --disable-pip-version-check --no-compile --only-binary :all: --require-hashes \
-        --target "$venv/tools" -r "$here/requirements-uv.lock" || return 1
+        --target "$venv/tools" -r "$here/requirements-uv.lock" || exit 1
     # What pip was told about this network, uv should know as well.
-    index=${PIP_INDEX_URL:-$("$python" -m pip config get global.index-url 2>/dev/null || true)}
+    told=$("$python" -m pip config list 2>/dev/null || true)
+    index=$(told_by_pip index-url)
+    certificates=$(told_by_pip cert)
     [ -z "$index" ] || export UV_DEFAULT_INDEX="${UV_DEFAULT_INDEX:-$index}"
-    [ -z "${PIP_CERT:-}" ] || export SSL_CERT_FILE="${SSL_CERT_FILE:-$PIP_CERT}"
+    [ -z "$certificates" ] || export SSL_CERT_FILE="${SSL_CERT_FILE:-$certificates}"
     UV_PYTHON_DOWNLOADS=never "$uv" pip sync --no-config --no-progress --compile-bytecode --require-hashes \
         --python "$python" "$here/$1"
+)
+
+# told_by_pip NAME: its environment comes first in the list, as it does in pip's judgement.
+told_by_pip() {
+    printf '%s\n' "$told" | sed -n -e "s/^:env:\.$1='\(.*\)'\$/\1/p" -e "s/^global\.$1='\(.*\)'\$/\1/p" | sed 1q
 }

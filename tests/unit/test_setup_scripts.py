@@ -30,7 +30,7 @@ NEEDED = {
     "find",
     "chmod",
 }
-NEEDED |= {"cp", "id", "env"}
+NEEDED |= {"cp", "id", "env", "sed"}
 
 FAKE_PYTHON = """#!/bin/sh
 echo "$@" >>"$CALLS"
@@ -46,6 +46,7 @@ case "$*" in
         printf '#!/bin/sh\\necho uv "$@" >>"%s"\\n%s\\n' "$CALLS" "${UV_DOES:-:}" >"$VENV/tools/bin/uv"
         chmod +x "$VENV/tools/bin/uv" ;;
     "-m pip install "*) [ -z "${NO_REGISTRY:-}" ] || { echo "no route to the registry"; exit 1; } ;;
+    "-m pip config list") printf '%s\\n' "${PIP_SAYS:-}" ;;
     "-c import site"*) echo "$VENV/site" ;;
     "-m nostro"*) shift 2; echo "nostro $* in $PWD with ${NOSTRO_DATA_DIR:-}" ;;
 esac
@@ -214,6 +215,12 @@ def without_flock(copy: Copy, tmp_path: Path) -> str:
         if found:
             (ordinary / name).symlink_to(found)
     return f"{copy.programs}:{ordinary}"
+
+
+def test_uv_is_told_what_pip_knows_about_the_network(copy):
+    says = ":env:.index-url='https://mirror.test/simple'\nglobal.cert='/ca.pem'\nglobal.index-url='https://other.test'"
+    copy.run("config", PIP_SAYS=says, UV_DOES='echo "$UV_DEFAULT_INDEX $SSL_CERT_FILE" >>"$CALLS"')
+    assert copy.count("https://mirror.test/simple /ca.pem") == 1
 
 
 def test_where_uv_cannot_run_pip_installs_the_same_lock(copy):
