@@ -8,6 +8,7 @@ from nostro.domain.account import AccountStatus
 from nostro.domain.ids import ObjectId
 from nostro.domain.money import Currency
 from nostro.domain.user import Claims
+from nostro.store.arrays import bytes_array
 from nostro.store.database import Connection
 from nostro.store.queries import SQL
 
@@ -94,9 +95,9 @@ async def balances_for(
     it is unknown or not the caller's."""
     rows = await connection.fetch(
         SQL["balances_for"],
-        [claims.user for claims, _ in asked],
-        [claims.digest for claims, _ in asked],
-        [account for _, account in asked],
+        bytes_array([claims.user for claims, _ in asked]),
+        bytes_array([claims.digest for claims, _ in asked]),
+        bytes_array([account for _, account in asked]),
     )
     return [_balance(row) for row in rows]
 

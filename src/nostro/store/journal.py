@@ -10,6 +10,7 @@ from nostro.domain.ids import ObjectId
 from nostro.domain.posting import Books, TransferRequest
 from nostro.domain.transaction import Kind, Transaction, TransactionStatus
 from nostro.domain.user import Caller, Role
+from nostro.store.arrays import bytes_array, plain_array, text_array
 from nostro.store.database import Connection
 from nostro.store.queries import SQL
 
@@ -23,7 +24,7 @@ async def lock_accounts(
     connection: Connection, wanted: Sequence[ObjectId]
 ) -> tuple[dict[ObjectId, Account], datetime | None]:
     """Lock and read the heads of `wanted`; with them the latest time any of them was moved at."""
-    rows = await connection.fetch(SQL["lock_accounts"], wanted)
+    rows = await connection.fetch(SQL["lock_accounts"], bytes_array(wanted))
     accounts = {row["id"]: _account(row) for row in rows}
     return accounts, max((row["updated_at"] for row in rows), default=None)
 
@@ -58,11 +59,11 @@ async def read_books(
     scopes = [request.scope for request in batch]
     rows = await connection.fetch(
         SQL["read_facts"],
-        list({scope.user for scope in scopes}),
-        list({request.claims.digest for request in batch}),
-        [scope.user for scope in scopes],
-        [scope.operation.value for scope in scopes],
-        [scope.key for scope in scopes],
+        bytes_array({scope.user for scope in scopes}),
+        bytes_array({request.claims.digest for request in batch}),
+        bytes_array([scope.user for scope in scopes]),
+        plain_array([scope.operation.value for scope in scopes]),
+        text_array([scope.key for scope in scopes]),
     )
     now = rows[0]["created_at"]
     books = Books(
@@ -113,24 +114,24 @@ async def write_batch(connection: Connection, books: Books) -> None:
     before = await connection.fetchval(
         SQL["write_batch"],
         books.now,
-        [t.id for t in transactions],
-        [t.kind.value for t in transactions],
-        [t.requested_by for t in transactions],
-        [t.key for t in transactions],
-        [t.digest for t in transactions],
-        [t.from_account for t in transactions],
-        [t.to_account for t in transactions],
-        [t.amount for t in transactions],
-        [t.currency for t in transactions],
-        [account.id for account in moved],
-        [account.balance for account in moved],
-        [account.last_seq for account in moved],
-        [entry.account for entry in entries],
-        [entry.seq for entry in entries],
-        [nth[entry.transaction] for entry in entries],
-        [entry.direction.value for entry in entries],
-        [entry.amount for entry in entries],
-        [entry.balance_after for entry in entries],
+        bytes_array([t.id for t in transactions]),
+        plain_array([t.kind.value for t in transactions]),
+        bytes_array([t.requested_by for t in transactions]),
+        text_array([t.key for t in transactions]),
+        bytes_array([t.digest for t in transactions]),
+        bytes_array([t.from_account for t in transactions]),
+        bytes_array([t.to_account for t in transactions]),
+        plain_array([t.amount for t in transactions]),
+        plain_array([t.currency for t in transactions]),
+        bytes_array([account.id for account in moved]),
+        plain_array([account.balance for account in moved]),
+        plain_array([account.last_seq for account in moved]),
+        bytes_array([entry.account for entry in entries]),
+        plain_array([entry.seq for entry in entries]),
+        plain_array([nth[entry.transaction] for entry in entries]),
+        plain_array([entry.direction.value for entry in entries]),
+        plain_array([entry.amount for entry in entries]),
+        plain_array([entry.balance_after for entry in entries]),
     )
     for transaction in transactions:
         transaction.position = before + nth[transaction.id]

@@ -27,7 +27,8 @@ SELECT id, owner, currency, exponent, status::text AS status, balance, held, nam
 SELECT extract(epoch FROM u.token_epoch)::float8 AS epoch,
        EXISTS (SELECT FROM revoked_tokens r WHERE r.digest = asked.digest) AS revoked,
        a.id, a.currency, a.exponent, a.balance, a.held
-  FROM unnest($1::bytea[], $2::bytea[], $3::bytea[]) WITH ORDINALITY AS asked (user_id, digest, account_id, nth)
+  FROM unnest($1::text::bytea[], $2::text::bytea[], $3::text::bytea[]) WITH ORDINALITY
+         AS asked (user_id, digest, account_id, nth)
   LEFT JOIN users u ON u.id = asked.user_id
   LEFT JOIN accounts a ON a.id = asked.account_id AND a.owner = u.id
  ORDER BY asked.nth;

@@ -1,4 +1,5 @@
--- The committer's statements (ledger/committer.py). Each runs once per batch, whatever its size.
+-- The committer's statements (ledger/committer.py). Each runs once per batch, whatever its size. Arrays come as
+-- array literals in text: the driver looks at every element of a real array three times.
 
 -- name: lock_accounts
 -- Holds afterwards: every account of the batch is locked until the end of the transaction, taken in one order
@@ -7,7 +8,7 @@
 SELECT id, owner, currency, exponent, status::text AS status, balance, held, last_seq, floor, ceiling,
        settlement, updated_at
   FROM accounts
- WHERE id = ANY($1::bytea[])
+ WHERE id = ANY($1::text::bytea[])
  ORDER BY id
    FOR NO KEY UPDATE;
 
@@ -26,14 +27,14 @@ SELECT 'now' AS what, NULL::bytea AS id, NULL AS role, NULL::float8 AS token_epo
 UNION ALL
 SELECT 'caller', u.id, u.role::text, extract(epoch FROM u.token_epoch)::float8,
        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
-  FROM users u WHERE u.id = ANY($1::bytea[])
+  FROM users u WHERE u.id = ANY($1::text::bytea[])
 UNION ALL
 SELECT 'revoked', r.digest, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
-  FROM revoked_tokens r WHERE r.digest = ANY($2::bytea[])
+  FROM revoked_tokens r WHERE r.digest = ANY($2::text::bytea[])
 UNION ALL
 SELECT 'recorded', t.id, NULL, NULL, t.requested_by, t.kind::text, t.idempotency_key, t.request_digest,
        t.from_account, t.to_account, t.amount, t.currency, a.exponent, t.created_at, t.position
-  FROM unnest($3::bytea[], $4::text[], $5::text[]) AS wanted (requested_by, kind, idempotency_key)
+  FROM unnest($3::text::bytea[], $4::text::text[], $5::text::text[]) AS wanted (requested_by, kind, idempotency_key)
   JOIN transactions t ON t.requested_by = wanted.requested_by
                      AND t.kind = wanted.kind::transaction_kind
                      AND t.idempotency_key = wanted.idempotency_key
@@ -44,26 +45,26 @@ SELECT 'recorded', t.id, NULL, NULL, t.requested_by, t.kind::text, t.idempotency
 -- heads of the accounts moved with them; all in one statement, which the trigger entries_balance insists on.
 -- journal_head is the last row locked before COMMIT, by every writer: positions follow the commit order.
 WITH head AS (
-  UPDATE journal_head SET position = position + cardinality($2::bytea[]) WHERE single
-  RETURNING position - cardinality($2::bytea[]) AS before
+  UPDATE journal_head SET position = position + cardinality($2::text::bytea[]) WHERE single
+  RETURNING position - cardinality($2::text::bytea[]) AS before
 ), booked AS (
   INSERT INTO transactions (position, amount, created_at, kind, status, id, requested_by, from_account,
                             to_account, currency, idempotency_key, request_digest)
   SELECT head.before + n.nth, n.amount, $1, n.kind::transaction_kind, 'COMPLETED', n.id, n.requested_by,
          n.from_account, n.to_account, n.currency, n.idempotency_key, n.request_digest
-    FROM head, unnest($2::bytea[], $3::text[], $4::bytea[], $5::text[], $6::bytea[], $7::bytea[], $8::bytea[],
-                      $9::bigint[], $10::text[])
+    FROM head, unnest($2::text::bytea[], $3::text::text[], $4::text::bytea[], $5::text::text[], $6::text::bytea[], $7::text::bytea[], $8::text::bytea[],
+                      $9::text::bigint[], $10::text::text[])
            WITH ORDINALITY AS n (id, kind, requested_by, idempotency_key, request_digest, from_account,
                                  to_account, amount, currency, nth)
 ), moved AS (
   UPDATE accounts a
      SET balance = n.balance, last_seq = n.last_seq, updated_at = $1
-    FROM unnest($11::bytea[], $12::bigint[], $13::bigint[]) AS n (id, balance, last_seq)
+    FROM unnest($11::text::bytea[], $12::text::bigint[], $13::text::bigint[]) AS n (id, balance, last_seq)
    WHERE a.id = n.id
 ), entered AS (
   INSERT INTO entries (seq, position, amount, balance_after, created_at, direction, account_id)
   SELECT n.seq, head.before + n.nth, n.amount, n.balance_after, $1, n.direction::entry_direction, n.account_id
-    FROM head, unnest($14::bytea[], $15::bigint[], $16::bigint[], $17::text[], $18::bigint[], $19::bigint[])
+    FROM head, unnest($14::text::bytea[], $15::text::bigint[], $16::text::bigint[], $17::text::text[], $18::text::bigint[], $19::text::bigint[])
            AS n (account_id, seq, nth, direction, amount, balance_after)
 )
 SELECT before FROM head;
