@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -28,9 +29,10 @@ from nostro.ledger.currencies import currency_of
 from nostro.ledger.resets import PasswordResets
 from nostro.ledger.service import Ledger, open_ledger
 from nostro.logs import configure_logs
-from nostro.settings import Environment, Settings, jwt_secret
+from nostro.settings import Environment, Settings, SettingsError, jwt_secret
 from nostro.store.database import RUNTIME_ROLE
 from nostro.store.migrate import ensure_database, migrate
+from nostro.store.safety import unsafe_settings
 
 log = structlog.get_logger(__name__)
 
@@ -48,6 +50,7 @@ async def database_of(settings: Settings, role: Role) -> AsyncIterator[str]:
     if settings.database_url is not None:
         dsn = settings.database_url.get_secret_value()
         await migrate(dsn)
+        await _refuse_unsafe(dsn, settings)
         yield dsn
         return
     postgres = EmbeddedPostgres(settings.data_dir, role=role, on_event=_note_postgres)
@@ -60,6 +63,25 @@ async def database_of(settings: Settings, role: Role) -> AsyncIterator[str]:
         await asyncio.to_thread(postgres.stop)
 
 
+async def _refuse_unsafe(dsn: str, settings: Settings) -> None:
+    """In production an unsafe server ends the start; in development it is said and borne."""
+    findings = await unsafe_settings(dsn)
+    if findings and settings.environment is Environment.PRODUCTION:
+        raise SettingsError(f"NOSTRO_DATABASE_URL: {'; '.join(findings)}.")
+    for finding in findings:
+        log.warning("unsafe_database", finding=finding)
+
+
+def _listening_socket(settings: Settings) -> socket.socket:
+    """Bound before anything else is started, so that a port that is taken ends the start at once."""
+    try:
+        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+    except OSError as error:
+        where = f"{settings.host}:{settings.port}"
+        raise SettingsError(f"HOST and PORT: cannot listen on {where} ({error.strerror}).") from None
+
+
 def _note_postgres(event: str, facts: Mapping[str, object]) -> None:
     level = "info" if event in {"initialised", "started"} else "warning"
     getattr(log, level)(f"postgres_{event}", **facts)
@@ -67,11 +89,12 @@ def _note_postgres(event: str, facts: Mapping[str, object]) -> None:
 
 @asynccontextmanager
 async def open_service(settings: Settings, role: Role) -> AsyncIterator[Ledger]:
+    house_currency = currency_of(settings.currency)
     async with (
         database_of(settings, role) as dsn,
         open_ledger(
             dsn,
-            house_currency=currency_of(settings.currency),
+            house_currency=house_currency,
             frozen_receives=settings.frozen_receives,
         ) as ledger,
     ):
@@ -115,6 +138,7 @@ def _announce(settings: Settings, url: str) -> None:
 async def serve(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM; then finish what is in flight, stop the database, keep the data."""
     configure_logs(settings.log_level)
+    listening = _listening_socket(settings)
     async with open_service(settings, "service") as ledger:
         origins = Origins(settings.allowed_origins, development=settings.environment is Environment.DEVELOPMENT)
         secret = jwt_secret(settings)
@@ -127,8 +151,6 @@ async def serve(settings: Settings) -> None:
         )
         config = uvicorn.Config(
             with_cors(Application(desk, OPERATIONS), origins),
-            host=settings.host,
-            port=settings.port,
             http=partial(LeanProtocol, LeanPath(desk)),  # type: ignore[arg-type]
             ws="none",
             lifespan="off",
@@ -142,7 +164,7 @@ async def serve(settings: Settings) -> None:
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)
         try:
-            await _Server(config, settings).serve()
+            await _Server(config, settings).serve(sockets=[listening])
         finally:
             chores.cancel()
 

@@ -90,8 +90,16 @@ class Settings(BaseSettings):
         values = {}
         for name, field in type(self).model_fields.items():
             value: Any = getattr(self, name)
-            values[str(field.alias)] = str(value.value if isinstance(value, Enum) else value or "")
+            values[str(field.alias)] = _shown(value)
         return values
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value.value if isinstance(value, Enum) else value)
 
 
 def load_settings(**overrides: object) -> Settings:
@@ -103,7 +111,7 @@ def load_settings(**overrides: object) -> Settings:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "settings"
         # The input is left out on purpose: it may be a secret.
-        raise SettingsError(f"{where}: {first['msg']}") from None
+        raise SettingsError(f"{where}: {first['msg'].removeprefix('Value error, ')}") from None
 
 
 def _secrets_from_files() -> dict[str, str]:

@@ -17,8 +17,11 @@ class MigrationError(Exception):
 
 
 async def migrate(dsn: str) -> None:
-    """Holds afterwards: the schema is `HEAD`. Safe to call from several processes at once."""
-    connection = await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_S)
+    """Holds afterwards: the schema is `HEAD`. Safe to call from several processes at once.
+
+    Raises `MigrationError` when the database cannot be reached or its login may not do what is needed.
+    """
+    connection = await _connect(dsn)
     try:
         if await _revision(connection) == HEAD:
             return
@@ -31,9 +34,18 @@ async def migrate(dsn: str) -> None:
         await connection.close()
 
 
+async def _connect(dsn: str) -> Any:
+    try:
+        return await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_S)
+    except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        # The reason is told by its kind: a message may quote the URL, and the URL holds the password.
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        raise MigrationError(f"The database cannot be reached ({reason}); see NOSTRO_DATABASE_URL.") from error
+
+
 async def ensure_database(dsn: str, name: str) -> None:
     """Create the database `name` on the server that `dsn` (to its maintenance database) leads to."""
-    connection = await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_S)
+    connection = await _connect(dsn)
     try:
         if not await connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", name):
             await connection.execute(f'CREATE DATABASE "{name}"')
