@@ -1,0 +1,163 @@
+"""The plans of the hot statements: through indexes only, reading a bounded number of pages however large the
+ledger is. Counted in pages, which do not depend on the machine or its load."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import asyncpg
+import pytest
+
+from nostro.store.arrays import bytes_array, plain_array, text_array
+from nostro.store.database import _COMMITTER, _WAITS
+from nostro.store.queries import SQL
+
+ACCOUNTS, TRANSACTIONS = 20_000, 60_000
+BATCH = 32
+
+_SEED = f"""
+SET session_replication_role = replica;
+INSERT INTO users (id, email, name, password_hash, created_at, updated_at)
+SELECT decode(lpad(to_hex(n), 24, '0'), 'hex'), 'u' || n || '@example.com', 'U', '', now(), now()
+  FROM generate_series(1, 200) AS n;
+INSERT INTO accounts (id, owner, currency, exponent, balance, last_seq, floor, created_at, updated_at)
+SELECT decode(lpad(to_hex(n), 24, '0'), 'hex'), decode(lpad(to_hex(1 + n % 200), 24, '0'), 'hex'), 'INR', 2,
+       1000000, 6, 0, now(), now()
+  FROM generate_series(1, {ACCOUNTS}) AS n;
+INSERT INTO transactions (position, amount, created_at, kind, status, id, requested_by, from_account,
+                          to_account, currency, idempotency_key, request_digest)
+SELECT n, 1, now(), 'TRANSFER', 'COMPLETED', decode(lpad(to_hex(n), 24, '0'), 'hex'),
+       decode(lpad(to_hex(1 + n % 200), 24, '0'), 'hex'),
+       decode(lpad(to_hex(1 + n % {ACCOUNTS}), 24, '0'), 'hex'),
+       decode(lpad(to_hex(1 + (n + 7) % {ACCOUNTS}), 24, '0'), 'hex'), 'INR', 'key-' || n, '\\x00'
+  FROM generate_series(1, {TRANSACTIONS}) AS n;
+INSERT INTO entries (seq, position, amount, balance_after, created_at, direction, account_id)
+SELECT 1 + (position - 1) / {ACCOUNTS}, position, 1, 0, created_at, 'DEBIT', from_account FROM transactions;
+INSERT INTO entries (seq, position, amount, balance_after, created_at, direction, account_id)
+SELECT 4 + (position - 1) / {ACCOUNTS}, position, 1, 0, created_at, 'CREDIT', to_account FROM transactions;
+UPDATE journal_head SET position = {TRANSACTIONS};
+SET session_replication_role = DEFAULT;
+"""
+
+
+class Planner:
+    """A connection with the settings of one of the service's pools, that explains what it runs."""
+
+    def __init__(self, dsn: str, settings: dict[str, str]) -> None:
+        self._runner = asyncio.Runner()
+        self._connection: Any = self._runner.run(asyncpg.connect(dsn, server_settings=settings))
+
+    def run(self, script: str) -> None:
+        self._runner.run(self._connection.execute(script))
+
+    def explain(self, name: str, *literals: str) -> tuple[set[str], int]:
+        """Tables read as a whole, and pages touched. Nothing that the statement writes stays."""
+        self.run(f"BEGIN; PREPARE hot AS {SQL[name].rstrip(';')}")
+        arguments = f"({', '.join(literals)})" if literals else ""
+        text = self._runner.run(
+            self._connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE hot{arguments}")
+        )
+        self.run("ROLLBACK; DEALLOCATE hot")
+        plan = json.loads(text)[0]["Plan"]
+        scanned = {node["Relation Name"] for node in _nodes(plan) if node["Node Type"] == "Seq Scan"}
+        return scanned, plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+
+    def close(self) -> None:
+        self._runner.run(self._connection.close())
+        self._runner.close()
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for child in plan.get("Plans", ()):
+        yield from _nodes(child)
+
+
+@pytest.fixture(scope="module")
+def dsn(new_database: Any) -> str:
+    """Planned before anything was analysed, as on the day a ledger starts to grow."""
+    name: str = new_database()
+    planner = Planner(name, {})
+    planner.run(_SEED)
+    planner.close()
+    return name
+
+
+def _hex(number: int) -> bytes:
+    return number.to_bytes(12, "big")
+
+
+def _quoted(array: str) -> str:
+    return "'" + array.replace("'", "''") + "'"
+
+
+IDS = [_hex(1 + 601 * n) for n in range(BATCH)]
+OTHERS = [_hex(8 + 601 * n) for n in range(BATCH)]
+USER = _hex(3)
+
+
+def _hot_statements() -> dict[str, tuple[list[str], int]]:
+    """Each with its literals and the pages it may touch: a few per row of the batch."""
+    keys = [f"new-{n}" for n in range(BATCH)]
+    new = [_hex(10**9 + n) for n in range(BATCH)]
+    users, digests = [USER] * BATCH, [b"\x00" * 16] * BATCH
+    ones, twos = [1] * BATCH, [7] * BATCH
+    both = IDS + OTHERS
+    return {
+        "lock_accounts": ([_quoted(bytes_array(both))], 8 * 2 * BATCH),
+        "read_facts": (
+            [
+                _quoted(bytes_array([USER])),
+                _quoted(bytes_array([b"\x00" * 32])),
+                _quoted(bytes_array(users)),
+                _quoted(plain_array(["TRANSFER"] * BATCH)),
+                _quoted(text_array(keys)),
+            ],
+            10 * BATCH,
+        ),
+        "write_batch": (
+            [
+                "now()",
+                *(_quoted(bytes_array(new)), _quoted(plain_array(["TRANSFER"] * BATCH))),
+                *(_quoted(bytes_array(users)), _quoted(text_array(keys)), _quoted(bytes_array(digests))),
+                *(_quoted(bytes_array(IDS)), _quoted(bytes_array(OTHERS)), _quoted(plain_array(ones))),
+                _quoted(plain_array(["INR"] * BATCH)),
+                *(_quoted(bytes_array(both)), _quoted(plain_array([5] * 2 * BATCH))),
+                _quoted(plain_array(twos * 2)),
+                *(_quoted(bytes_array(both)), _quoted(plain_array(twos * 2))),
+                _quoted(plain_array([*range(1, BATCH + 1)] * 2)),
+                _quoted(plain_array(["DEBIT"] * BATCH + ["CREDIT"] * BATCH)),
+                *(_quoted(plain_array(ones * 2)), _quoted(plain_array([5] * 2 * BATCH))),
+            ],
+            60 * BATCH,
+        ),
+        "balances_for": (
+            [
+                _quoted(bytes_array(users)),
+                _quoted(bytes_array([b"\x00" * 32] * BATCH)),
+                _quoted(bytes_array(IDS)),
+            ],
+            12 * BATCH,
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", _hot_statements())
+def test_a_hot_statement_reads_through_indexes_and_touches_few_pages(dsn: str, name: str) -> None:
+    literals, most = _hot_statements()[name]
+    planner = Planner(dsn, _COMMITTER)
+    scanned, pages = planner.explain(name, *literals)
+    planner.close()
+    assert not scanned & {"accounts", "transactions", "entries", "users", "events"}, scanned
+    assert pages <= most, f"{pages} pages"
+
+
+def test_a_page_of_transactions_costs_its_own_entries_not_the_ledger(dsn: str) -> None:
+    planner = Planner(dsn, _WAITS)
+    planner.run("ANALYZE")
+    own = _quoted(bytes_array(IDS[:2])) + "::bytea[]"
+    scanned, pages = planner.explain("page_of_transactions", own, "5", "0")
+    planner.close()
+    assert not scanned & {"transactions", "entries", "accounts"}, scanned
+    assert pages <= 200, f"{pages} pages"
