@@ -158,7 +158,7 @@ PARAMETERS: dict[str, Json] = {
     "skip": {
         "name": "skip",
         "in": "query",
-        "description": "How many to leave out, the newest first.",
+        "description": "How many to leave out first.",
         "allowEmptyValue": True,
         "schema": {"type": "integer", "minimum": 0, "maximum": LARGEST_SKIP, "default": 0},
     },
