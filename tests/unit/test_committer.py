@@ -1,0 +1,181 @@
+"""The committer as an enemy would use it: hung up on, flooded, starved, broken from inside, shut down."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from nostro.domain.errors import NostroError
+from nostro.ledger import committer as committer_module
+from nostro.ledger.committer import Committer
+from nostro.ledger.service import Ledger, open_ledger
+from nostro.store import journal
+from nostro.store.queries import SQL
+from tests.concurrency.bank import RUPEES, Bank, codes, fresh_key, send, token_of
+
+pytestmark = pytest.mark.anyio
+
+
+class Scene:
+    """Ann with 1,000 rupees, and a gate that a batch passes only when it is open."""
+
+    def __init__(self, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.ledger = ledger
+        self.gate, self.at_the_gate = asyncio.Event(), asyncio.Event()
+        self.sizes: list[int] = []
+        begin, write_batch = journal.begin, journal.write_batch
+
+        async def begin_when_open(connection: Any) -> None:
+            self.at_the_gate.set()
+            await self.gate.wait()
+            await begin(connection)
+
+        async def write_and_count(connection: Any, books: Any) -> None:
+            self.sizes.append(len(books.transactions))
+            await write_batch(connection, books)
+
+        self._patch = lambda: (
+            monkeypatch.setattr(journal, "begin", begin_when_open),
+            monkeypatch.setattr(journal, "write_batch", write_and_count),
+        )
+
+    async def prepare(self) -> "Scene":
+        self.bank = await Bank.open(self.ledger)
+        self.ann = await self.bank.person()
+        self.claims = token_of(self.ann)
+        self.source, self.target = await self.bank.account(self.ann, 1000), await self.bank.account(self.ann)
+        self._patch()
+        return self
+
+    def pay(self, key: str | None = None) -> "asyncio.Task[Any]":
+        return asyncio.create_task(send(self.ledger, self.claims, self.source, self.target, "1", key))
+
+    async def first_at_the_gate(self) -> "asyncio.Task[Any]":
+        first = self.pay()
+        await self.at_the_gate.wait()
+        return first
+
+
+@pytest.fixture
+async def scene(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> Scene:
+    return await Scene(ledger, monkeypatch).prepare()
+
+
+async def test_while_one_batch_commits_the_next_one_gathers(scene: Scene) -> None:
+    first = await scene.first_at_the_gate()
+    others = [scene.pay() for _ in range(30)]
+    await asyncio.sleep(0)
+    scene.gate.set()
+    assert codes(await asyncio.gather(first, *others)) == {"posted": 31}
+    assert scene.sizes == [1, 30]
+
+
+async def test_a_batch_is_no_larger_than_its_limit(scene: Scene) -> None:
+    scene.ledger.transfers.committer.max_batch = 10
+    first = await scene.first_at_the_gate()
+    others = [scene.pay() for _ in range(25)]
+    await asyncio.sleep(0)
+    scene.gate.set()
+    assert codes(await asyncio.gather(first, *others)) == {"posted": 26}
+    assert scene.sizes == [1, 10, 10, 5]
+
+
+async def test_beyond_the_limit_of_the_queue_nothing_is_done(scene: Scene) -> None:
+    scene.ledger.transfers.committer.max_waiting = 20
+    first = await scene.first_at_the_gate()
+    others = [scene.pay() for _ in range(50)]
+    await asyncio.sleep(0)
+    scene.gate.set()
+    assert codes(await asyncio.gather(first, *others)) == {"posted": 21, "overloaded": 30}
+    assert await scene.bank.balance(scene.target) == 2100
+
+
+async def test_who_waited_too_long_for_a_turn_has_nothing_done(scene: Scene) -> None:
+    scene.ledger.transfers.committer.deadline_s = 0.4
+    first = await scene.first_at_the_gate()
+    key = fresh_key()
+    second = scene.pay(key)
+    assert codes(await asyncio.gather(first, second)) == {"database_unavailable": 1, "overloaded": 1}
+    scene.gate.set()
+    assert codes([await scene.pay()]) == {"posted": 1}
+    assert await scene.ledger.transfers.by_key(scene.ann.id, key) == []
+    assert await scene.bank.balance(scene.target) == 100
+
+
+async def test_a_client_that_hangs_up_cancels_neither_its_request_nor_its_neighbours(scene: Scene) -> None:
+    first = await scene.first_at_the_gate()
+    hung_up, neighbour = scene.pay("hung up"), scene.pay()
+    await asyncio.sleep(0)
+    hung_up.cancel()
+    scene.gate.set()
+    assert codes(await asyncio.gather(first, neighbour)) == {"posted": 2}
+    with pytest.raises(asyncio.CancelledError):
+        await hung_up
+    assert len(await scene.ledger.transfers.by_key(scene.ann.id, "hung up")) == 1
+
+
+@pytest.mark.parametrize("leaked", [asyncio.CancelledError, RuntimeError, MemoryError])
+async def test_whatever_breaks_a_batch_the_next_one_is_served(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, leaked: type[BaseException]
+) -> None:
+    scene.gate.set()
+    settle = Committer._settle
+
+    async def break_down(*_: Any) -> None:
+        monkeypatch.setattr(Committer, "_settle", settle)
+        raise leaked
+
+    monkeypatch.setattr(Committer, "_settle", break_down)
+    assert codes([await scene.pay()]) == {"database_unavailable": 1}
+    assert codes([await scene.pay()]) == {"posted": 1}
+
+
+async def test_a_log_that_nobody_reads_stops_nobody(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    class BrokenPipe:
+        def __getattr__(self, _: str) -> Any:
+            raise BrokenPipeError
+
+    scene.gate.set()
+    attempt = Committer._attempt
+
+    async def fail_once(*_: Any) -> Any:
+        monkeypatch.setattr(Committer, "_attempt", attempt)
+        raise ConnectionResetError
+
+    monkeypatch.setattr(committer_module, "log", BrokenPipe())
+    monkeypatch.setattr(Committer, "_attempt", fail_once)
+    assert codes([await scene.pay()]) == {"database_unavailable": 1}
+    assert codes([await scene.pay()]) == {"posted": 1}
+
+
+async def test_a_ledger_that_closes_finishes_what_it_accepted_and_accepts_no_more(database_url: str) -> None:
+    async with open_ledger(database_url, house_currency=RUPEES) as ledger:
+        bank = await Bank.open(ledger)
+        ann = await bank.person()
+        source, target = await bank.account(ann, 1000), await bank.account(ann)
+        waiting = [
+            asyncio.create_task(send(ledger, token_of(ann), source, target, "1", f"key {number}"))
+            for number in range(40)
+        ]
+        await asyncio.sleep(0)
+    assert codes(await asyncio.gather(*waiting)) == {"posted": 40}
+    assert codes([await send(ledger, token_of(ann), source, target, "1")]) == {"overloaded": 1}
+
+
+async def test_a_clock_that_is_set_back_writes_no_entry_before_the_one_it_follows(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.gate.set()
+    first = await scene.pay()
+    back = SQL["read_facts"].replace("clock_timestamp()", "clock_timestamp() - interval '400 days'")
+    assert back != SQL["read_facts"]
+    monkeypatch.setitem(SQL, "read_facts", back)
+    second = await scene.pay()
+    assert not isinstance(first, NostroError)
+    assert second.transaction.created_at == first.transaction.created_at
+    on_new_accounts = await send(
+        scene.ledger, scene.claims, scene.source, await scene.bank.account(scene.ann), "1"
+    )
+    assert on_new_accounts.transaction.created_at - first.transaction.created_at < timedelta(days=1)
+    assert (await scene.ledger.verify()).holds
