@@ -15,8 +15,8 @@ _HEAD = """\
 <!-- Written by `python -m nostro.api.documentation_errors > docs/reference/errors.md`; do not edit. -->
 
 Every refusal is a JSON document with a stable `code`, for programs, and a `message` in the words of the
-dialect, for people. `GET /errors/{code}` explains one. *Again* says whether the same request may succeed later without
-anything else being changed; it is the member `retryable`.
+dialect, for people. `GET /errors/{code}` explains one. *Again* says whether the same request may
+succeed later without anything else being changed; it is the member `retryable`.
 
 ## In order of precedence
 
