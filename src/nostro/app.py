@@ -54,8 +54,8 @@ async def database_of(settings: Settings, role: Role) -> AsyncIterator[str]:
         yield dsn
         return
     postgres = EmbeddedPostgres(settings.data_dir, role=role, on_event=_note_postgres)
-    server = await asyncio.to_thread(postgres.start)
     try:
+        server = await asyncio.to_thread(postgres.start)
         await ensure_database(server.dsn(user="postgres", database="postgres"), DATABASE)
         await migrate(server.dsn(user="postgres", database=DATABASE))
         yield server.dsn(user=RUNTIME_ROLE, database=DATABASE)

@@ -138,4 +138,7 @@ def jwt_secret(settings: Settings) -> bytes:
         return path.read_bytes().strip()
     with os.fdopen(descriptor, "w") as file:
         file.write(secrets.token_hex(32))
+    # Root working on somebody's directory must not lock them out of their own service.
+    owner = settings.data_dir.stat()
+    os.chown(path, owner.st_uid, owner.st_gid)
     return path.read_bytes().strip()

@@ -145,9 +145,9 @@ SPOILT = {
     "an amount that is not the entries'": ({"amount": "6"}, "NS002"),
     "another currency": ({"currency": "'USD'"}, "NS002"),
     "an account that does not exist": ({"credited": "'\\x000000000000000000000009'::bytea"}, "NS002"),
-    "a head that did not move": ({"raised": "0"}, "NS003"),
-    "a balance that is not the head's": ({"after": "6"}, "NS003"),
-    "a seq that is skipped": ({"step": "2"}, "NS003"),
+    "a head that did not move": ({"raised": "0"}, "NS002"),
+    "a balance that is not the head's": ({"after": "6"}, "NS002"),
+    "a seq that is skipped": ({"step": "2"}, "NS002"),
     # constraints
     "an amount of nothing": ({"amount": "0", "credit": "5"}, "transactions_amount_positive"),
     "a negative amount": ({"amount": "-5"}, "transactions_amount_positive"),
