@@ -6,6 +6,8 @@ holds the path.
 
 import os
 import secrets
+import tempfile
+from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -131,14 +133,25 @@ def jwt_secret(settings: Settings) -> bytes:
     if settings.jwt_secret is not None:
         return settings.jwt_secret.get_secret_value().encode()
     path = settings.data_dir / "jwt_secret"
-    try:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_bytes().strip()
-    with os.fdopen(descriptor, "w") as file:
-        file.write(secrets.token_hex(32))
-    # Root working on somebody's directory must not lock them out of their own service.
-    owner = settings.data_dir.stat()
-    os.chown(path, owner.st_uid, owner.st_gid)
+    if not path.exists():
+        _make_secret(path)
     return path.read_bytes().strip()
+
+
+def _make_secret(path: Path) -> None:
+    """Two processes may make one at once: the first to link its file wins, whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=".jwt_secret.")
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_hex(32))
+            file.flush()
+            os.fsync(descriptor)
+        if os.geteuid() == 0:
+            # Root working on somebody's directory must not lock them out of their own service.
+            owner = path.parent.stat()
+            os.chown(draft, owner.st_uid, owner.st_gid)
+        with suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        Path(draft).unlink()
