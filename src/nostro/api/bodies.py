@@ -21,6 +21,7 @@ from nostro.domain.errors import (
     UnsupportedMediaType,
 )
 from nostro.domain.money import Amount, parse_amount
+from nostro.domain.transaction import valid_key
 
 LONGEST_BODY = 100 * 1024
 
@@ -28,7 +29,6 @@ Fields = dict[str, msgspec.Raw]
 
 _decode_fields = msgspec.json.Decoder(Fields).decode
 _JSON_TYPE = re.compile(r"application/(?:json|[\w.+-]+\+json)\s*(?:;|$)", re.IGNORECASE)
-_KEY = re.compile(r"[\x20-\x7e]{1,255}")
 _EMPTY = frozenset({b"null", b'""', b"0", b"false"})
 
 
@@ -181,10 +181,3 @@ def key_of(request: Request, fields: Fields) -> str:
 def _unquoted(header: str) -> str:
     quoted = len(header) >= 2 and header[0] == header[-1] == '"'
     return header[1:-1] if quoted else header
-
-
-def valid_key(key: object) -> str:
-    """`key` itself; `InvalidKey` unless it is 1 to 255 printable ASCII characters."""
-    if not isinstance(key, str) or not _KEY.fullmatch(key):
-        raise InvalidKey
-    return key

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import msgspec
 from starlette.requests import Request
 
-from nostro.api.bodies import valid_key
 from nostro.api.desk import Desk
 from nostro.api.documents import JSON, balance_document, encode
 from nostro.api.paths import ACCOUNTS, TRANSACTIONS
@@ -23,6 +22,7 @@ from nostro.domain.errors import NostroError
 from nostro.domain.ids import parse_id
 from nostro.domain.money import parse_amount
 from nostro.domain.posting import Outcome
+from nostro.domain.transaction import valid_key
 from nostro.domain.user import Claims
 from nostro.ledger.balances import Balance
 

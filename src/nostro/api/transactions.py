@@ -5,7 +5,7 @@ from urllib.parse import unquote
 from starlette.requests import Request
 from starlette.responses import Response
 
-from nostro.api.bodies import Fields, amount_of, key_of, missing_of, read_fields, string_of, valid_key
+from nostro.api.bodies import Fields, amount_of, key_of, missing_of, read_fields, string_of
 from nostro.api.desk import Desk
 from nostro.api.dialects import Dialect
 from nostro.api.documents import Document, json_answer, seen_document, transaction_document
@@ -13,7 +13,7 @@ from nostro.api.paging import page_of
 from nostro.domain.errors import InvalidField, MissingField, NostroError, SameAccount, UnknownAccount
 from nostro.domain.ids import parse_id
 from nostro.domain.posting import Posted
-from nostro.domain.transaction import TransactionStatus
+from nostro.domain.transaction import TransactionStatus, valid_key
 from nostro.domain.user import Claims, Role
 
 REPLAYED = {"Idempotency-Replayed": "true"}

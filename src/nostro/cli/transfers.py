@@ -9,6 +9,7 @@ from nostro.cli.session import AsJson, DataDir, show, with_ledger
 from nostro.domain.errors import SameAccount
 from nostro.domain.ids import parse_id, show_id
 from nostro.domain.money import parse_amount, show_amount
+from nostro.domain.transaction import valid_key
 from nostro.domain.user import Claims
 from nostro.ledger.service import Ledger
 from nostro.settings import Settings
@@ -33,7 +34,7 @@ def transfer(
     if from_account == to_account:
         raise SameAccount
     wanted = parse_amount(amount)
-    used_key = key or f"cli-{secrets.token_hex(12)}"
+    used_key = valid_key(key) if key else f"cli-{secrets.token_hex(12)}"
 
     async def work(ledger: Ledger, _: Settings) -> dict[str, Any]:
         owner = (await ledger.accounts.by_id(from_account)).owner

@@ -1,11 +1,15 @@
 """What is written down: a transaction, which is one journal row, and its immutable entries."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from typing import NamedTuple
 
+from nostro.domain.errors import InvalidKey
 from nostro.domain.ids import ObjectId
+
+_KEY = re.compile(r"[\x20-\x7e]{1,255}")
 
 
 class Kind(Enum):
@@ -20,6 +24,13 @@ class TransactionStatus(Enum):
 class Direction(Enum):
     DEBIT = "DEBIT"
     CREDIT = "CREDIT"
+
+
+def valid_key(key: object) -> str:
+    """`key` itself; `InvalidKey` unless it is 1 to 255 printable ASCII characters."""
+    if not isinstance(key, str) or not _KEY.fullmatch(key):
+        raise InvalidKey
+    return key
 
 
 class KeyScope(NamedTuple):

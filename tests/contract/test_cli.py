@@ -1,0 +1,323 @@
+"""The command line: every command explains itself with an example, prints JSON, refuses with 1 and a code,
+works beside a service and without one; `verify` finds whatever was tampered with.
+
+Most commands run in this process, which spares each of them the start of an interpreter."""
+
+import io
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import uvloop
+from structlog.testing import capture_logs
+
+from nostro.app import open_service, serve
+from nostro.cli.commands import command_line
+from nostro.cli.session import Runtime
+from tests.client import Person, fresh
+from tests.conftest import JWT_SECRET
+from tests.contract.conftest import House, Tables
+from tests.contract.scenes import NOBODY
+
+SOURCE = Path(__file__).parent.parent.parent / "src"
+COMMANDS = [
+    *("serve", "config", "version", "verify", "transfer", "bench"),
+    *("user create", "user list", "account open", "account list", "account show", "account status"),
+]
+INVARIANTS = sorted(path.stem for path in (SOURCE / "nostro/store/sql/invariants").glob("*.sql"))
+
+RUNTIME = Runtime(open_service, serve, uvloop.run)
+
+
+class Completed(NamedTuple):
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Nostro = Callable[..., Completed]
+
+
+@pytest.fixture
+def nostro(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Nostro:
+    """`nostro …` in this process, with nothing of ours in its environment but what is given."""
+
+    def run(*arguments: str, stdin: str = "", **environment: str) -> Completed:
+        for name in [name for name in os.environ if name.startswith(("NOSTRO_", "JWT_", "PORT"))]:
+            monkeypatch.delenv(name)
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys, "argv", ["nostro", *arguments])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        capsys.readouterr()
+        try:
+            with capture_logs():  # which a process of its own writes to standard error
+                status = command_line(RUNTIME)
+        except SystemExit as end:
+            status = end.code if isinstance(end.code, int) else 0
+        return Completed(status, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def beside(house: House, nostro: Nostro) -> Nostro:
+    """`nostro …` beside the running service, with its settings."""
+    return partial(nostro, NOSTRO_DATABASE_URL=house.tables.dsn, JWT_SECRET=JWT_SECRET)
+
+
+def said(done: Completed) -> Any:
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_explains_itself_with_an_example(nostro: Nostro, command: str) -> None:
+    done = nostro(*command.split(), "--help")
+    assert done.returncode == 0
+    assert f"Example: nostro {command}" in " ".join(done.stdout.split())
+
+
+def test_the_commands_are_those_that_are_tested(nostro: Nostro) -> None:
+    listed = nostro("--help").stdout.split("Commands:")[1]
+    names = [line.split()[0] for line in listed.splitlines() if line.strip()]
+    assert set(names) == {command.split()[0] for command in COMMANDS}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("nonsense",),
+        ("user", "nonsense"),
+        ("transfer",),
+        ("verify", "--nonsense"),
+        ("user", "list", "--limit", "0"),
+    ],
+)
+def test_what_is_not_understood_ends_with_2(nostro: Nostro, arguments: tuple[str, ...]) -> None:
+    assert nostro(*arguments).returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("environment", "setting"),
+    [
+        ({"PORT": "nonsense"}, "PORT"),
+        ({"NOSTRO_DIALECT": "klingon"}, "NOSTRO_DIALECT"),
+        ({"NOSTRO_LOG_LEVEL": "loud"}, "NOSTRO_LOG_LEVEL"),
+        ({"NOSTRO_ENV": "production", "JWT_SECRET": "short"}, "JWT_SECRET"),
+        ({"JWT_SECRET_FILE": "/nowhere/at/all"}, "JWT_SECRET_FILE"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_named(nostro: Nostro, environment: dict[str, str], setting: str) -> None:
+    done = nostro("config", "--json", **environment)
+    assert done.returncode == 1
+    assert setting in json.loads(done.stdout)["message"]
+
+
+# ── beside a running service ─────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("flag", "role"),
+    [(None, "CUSTOMER"), ("--operator", "OPERATOR"), ("--auditor", "AUDITOR"), ("--system", "SYSTEM")],
+)
+def test_the_command_line_gives_the_roles(house: House, beside: Nostro, flag: str | None, role: str) -> None:
+    email = f"{fresh('role')}@example.com"
+    flags = [flag] if flag else []
+    made = said(
+        beside(
+            *("user", "create", "--email", email.upper(), "--name", "R", "--password", "-", "--json", *flags),
+            stdin="a secret\n",
+        )
+    )
+    assert (made["role"], made["email"], made["systemUser"]) == (role, email, role == "SYSTEM")
+    assert [one["currency"] for one in made["accounts"]] == (["INR"] if role == "SYSTEM" else [])
+    assert house.client.log_in(email, "a secret").id == made["_id"]
+
+
+def test_a_user_has_one_role(house: House, beside: Nostro) -> None:
+    done = beside(
+        *("user", "create", "--email", "x@example.com", "--name", "X", "--password", "secret"),
+        *("--system", "--operator"),
+    )
+    assert done.returncode == 2
+    assert house.tables.value("SELECT count(*) FROM users WHERE email = 'x@example.com'") == 0
+
+
+def test_accounts_are_opened_listed_shown_and_their_status_changed(house: House, beside: Nostro) -> None:
+    person, account = house.funded("12.5")
+    opened = said(beside("account", "open", "--email", person.email, "--currency", "KWD", "--json"))
+    assert (opened["user"], opened["currency"], opened["status"]) == (person.id, "KWD", "ACTIVE")
+    shown = said(beside("account", "show", account, "--json"))
+    assert (shown["balance"], shown["available"]) == ("12.5", "12.5")
+    frozen = said(beside("account", "status", account, "SUSPENDED", "--reason", "fraud", "--json"))
+    assert frozen["status"] == "FROZEN"
+    assert person.send(account, person.open_account(), 1).json()["code"] == "account_not_active"
+    event = house.tables.rows(
+        "SELECT * FROM events WHERE account_id = $1 ORDER BY position DESC", bytes.fromhex(account)
+    )
+    assert (event[0]["kind"], event[0]["actor"]) == ("ACCOUNT_STATUS_CHANGED", None)
+    assert json.loads(event[0]["details"]) == {"before": "ACTIVE", "after": "FROZEN", "reason": "fraud"}
+    listed = said(beside("account", "list", "--limit", "100000", "--json"))
+    assert account in [one["_id"] for one in listed]
+    people = said(beside("user", "list", "--limit", "100000", "--json"))
+    assert person.email in [one["email"] for one in people]
+    assert "password" not in json.dumps(people)
+
+
+def test_a_transfer_by_hand_follows_the_same_rules_and_the_same_keys(house: House, beside: Nostro) -> None:
+    person, account = house.funded(10)
+    other, key = person.open_account(), fresh()
+    command = ("transfer", "--from", account, "--to", other, "--amount", "2.50", "--key", key, "--json")
+    first, again = said(beside(*command)), said(beside(*command))
+    assert (first["amount"], first["status"], first["replayed"]) == ("2.5", "COMPLETED", False)
+    assert (again["_id"], again["replayed"]) == (first["_id"], True)
+    assert person.send(account, other, 2.5, key).headers["idempotency-replayed"] == "true"
+    assert person.balance(account) == 7.5
+
+
+REFUSALS = [
+    ("transfer --from {account} --to {other} --amount 1000", "insufficient_funds"),
+    ("transfer --from {account} --to {other} --amount 1e2", "invalid_amount"),
+    ("transfer --from {account} --to {other} --amount 0.001", "invalid_amount"),
+    ("transfer --from {account} --to {account} --amount 1", "same_account"),
+    ("transfer --from nonsense --to {other} --amount 1", "invalid_id"),
+    (f"transfer --from {NOBODY} --to {{other}} --amount 1", "account_not_found"),
+    (f"transfer --from {{account}} --to {NOBODY} --amount 1", "account_not_found"),
+    ("transfer --from {account} --to {other} --amount 1 --key ééé", "invalid_key"),
+    ("account show nonsense", "invalid_id"),
+    (f"account show {NOBODY}", "account_not_found"),
+    ("account status {account} GONE --reason x", "invalid_field"),
+    ("account status {account} ACTIVE --reason x", "status_conflict"),
+    ("account status {account} CLOSED --reason x", "status_conflict"),
+    ("account open --email nobody@example.com", "not_found"),
+    ("account open --email {email} --currency ZZZ", "unknown_currency"),
+    ("account open --email system@example.com", "status_conflict"),
+    ("user create --email {email} --name X --password secret", "email_taken"),
+    ("user create --email nonsense --name X --password secret", "invalid_field"),
+    ("user create --email new@example.com --name X --password 12345", "invalid_field"),
+]
+
+
+@pytest.fixture(scope="module")
+def owner(house: House) -> tuple[Person, str, str]:
+    person, account = house.funded(10)
+    return person, account, person.open_account()
+
+
+@pytest.mark.parametrize(("command", "code"), REFUSALS, ids=[row[0] for row in REFUSALS])
+def test_a_refusal_ends_with_1_and_its_code(
+    house: House, beside: Nostro, owner: tuple[Person, str, str], command: str, code: str
+) -> None:
+    person, account, other = owner
+    filled = command.format(account=account, other=other, email=person.email).split()
+    before = house.tables.position()
+    done = beside(*filled, "--json")
+    assert (done.returncode, json.loads(done.stdout)["code"]) == (1, code), done.stderr
+    assert f"({code})" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert house.tables.position() == before
+
+
+# ── without a service ────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.slow
+def test_without_a_service_each_command_starts_the_database_for_itself(nostro: Nostro, tmp_path: Path) -> None:
+    def run(*arguments: str) -> Any:
+        return said(nostro(*arguments, "--data-dir", str(tmp_path / "var"), "--json"))
+
+    made = run("user", "create", "--email", "s@example.com", "--name", "S", "--password", "secret", "--system")
+    opened = run("account", "open", "--email", "s@example.com", "--currency", "USD")
+    assert (made["accounts"][0]["currency"], opened["currency"]) == ("INR", "USD")
+    report = run("verify")
+    assert (report["holds"], report["positions"]) == (True, 3)
+
+
+@pytest.mark.parametrize("flawed", [False, True])
+def test_as_a_process_of_its_own_it_ends_the_same(house: House, flawed: bool) -> None:
+    done = house.service.command("account", "show", "nonsense" if flawed else house.funded(1)[1], "--json")
+    assert done.returncode == flawed
+    assert json.loads(done.stdout).get("code") == ("invalid_id" if flawed else None)
+
+
+# ── verify ───────────────────────────────────────────────────────────────────────────────────────────
+
+TRANSFER = "(SELECT max(position) FROM transactions)"
+TAMPERED = {
+    "01_debits_equal_credits": f"UPDATE entries SET amount = amount + 1 WHERE position = {TRANSFER}",
+    "02_entries_follow_each_other": "UPDATE entries SET balance_after = balance_after + 1 WHERE seq = 1",
+    "03_heads_are_the_last_entries": "UPDATE accounts SET balance = balance + 1 WHERE NOT settlement",
+    "04_never_below_the_floor": "UPDATE entries e SET balance_after = -5 FROM accounts a "
+    "WHERE a.id = e.account_id AND NOT a.settlement AND e.seq = 1",
+    "05_positions_are_dense": "UPDATE journal_head SET position = position + 1",
+    "06_movements_and_entries_match": f"DELETE FROM entries WHERE position = {TRANSFER} "
+    "AND direction = 'CREDIT'",
+    "07_one_transaction_per_key": "ALTER TABLE transactions DROP CONSTRAINT transactions_idempotency_key; "
+    "UPDATE transactions SET idempotency_key = 'one', kind = 'TRANSFER', "
+    "requested_by = (SELECT min(id) FROM users)",
+    "08_currencies_sum_to_zero": "UPDATE accounts SET balance = balance + 1 WHERE settlement",
+    "09_every_name_is_known": f"UPDATE transactions SET requested_by = '\\x{NOBODY}' "
+    f"WHERE position = {TRANSFER}",
+    "10_openings_are_in_the_journal": "DELETE FROM events WHERE kind = 'ACCOUNT_OPENED'",
+}
+
+
+@pytest.fixture(scope="module")
+def quiet(open_house: Callable[..., House]) -> House:
+    """A ledger of two transactions that nobody else works on."""
+    house = open_house()
+    person, account = house.funded(100)
+    assert person.send(account, person.open_account(), 1).status_code == 201
+    return house
+
+
+def test_every_invariant_is_tampered_with() -> None:
+    assert sorted(TAMPERED) == INVARIANTS
+
+
+def test_an_untouched_ledger_holds(quiet: House, nostro: Nostro) -> None:
+    report = said(nostro("verify", "--json", NOSTRO_DATABASE_URL=quiet.tables.dsn))
+    assert [one["invariant"] for one in report["invariants"]] == INVARIANTS
+    assert report["holds"] is True
+    assert (report["positions"], report["entries"]) == (quiet.tables.position(), 4)
+
+
+@pytest.mark.parametrize("invariant", TAMPERED)
+def test_verify_ends_with_1_and_names_the_first_offender(
+    nostro: Nostro, new_tampered: Callable[[str], Tables], invariant: str
+) -> None:
+    tampered = new_tampered(TAMPERED[invariant])
+    done = nostro("verify", "--json", NOSTRO_DATABASE_URL=tampered.dsn, JWT_SECRET=JWT_SECRET)
+    report = json.loads(done.stdout)
+    assert (done.returncode, report["holds"]) == (1, False)
+    finding = next(one for one in report["invariants"] if one["invariant"] == invariant)
+    assert finding["holds"] is False
+    assert finding["offender"]
+    assert finding["finding"]
+
+
+@pytest.fixture
+def new_tampered(quiet: House) -> Iterator[Callable[[str], Tables]]:
+    """The quiet ledger, its triggers off, after `statements`; put back as it was when the test ends."""
+    made: list[Tables] = []
+
+    def make(statements: str) -> Tables:
+        quiet.tables.script("CREATE SCHEMA IF NOT EXISTS kept")
+        for table in ("entries", "transactions", "events", "accounts", "journal_head"):
+            quiet.tables.script(f"CREATE TABLE kept.{table} AS TABLE public.{table}")
+        quiet.tables.script(f"BEGIN; SET LOCAL session_replication_role = replica; {statements}; COMMIT")
+        made.append(quiet.tables)
+        return quiet.tables
+
+    yield make
+    for tables in made:
+        tables.script("BEGIN; SET LOCAL session_replication_role = replica")
+        for table in ("entries", "transactions", "events", "accounts", "journal_head"):
+            tables.script(f"DELETE FROM public.{table}; INSERT INTO public.{table} TABLE kept.{table}")
+        tables.script("COMMIT; DROP SCHEMA kept CASCADE")
