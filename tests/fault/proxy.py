@@ -39,6 +39,7 @@ class Proxy:
         self._socket = self._directory / self._upstream.name
         self._writers: set[asyncio.StreamWriter] = set()
         self._stranded: set[asyncio.StreamWriter] = set()
+        self._serving: set[asyncio.Task[None]] = set()
         self._flowing = asyncio.Event()
         self._flowing.set()
         self.fates: list[Fate] = []
@@ -56,8 +57,9 @@ class Proxy:
             server.close()
             self.heal()
             self.cut()
-            await asyncio.sleep(0)  # lets the connections end
             await server.wait_closed()
+            while self._serving:
+                await asyncio.wait(self._serving)
             shutil.rmtree(self._directory)
 
     def cut(self) -> None:
@@ -83,6 +85,10 @@ class Proxy:
         self._flowing.set()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
         self._writers.add(writer)
         try:
             if not self.refuses:

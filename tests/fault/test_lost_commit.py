@@ -131,6 +131,20 @@ async def test_a_database_that_comes_back_in_time_costs_nobody_anything(scene: S
     assert codes(await paid) == {"posted": 20}
 
 
+async def test_a_slow_line_makes_larger_batches_and_nobody_fail(scene: Scene) -> None:
+    """Each message takes 50 ms each way: half a second per batch, in which the next one gathers."""
+    scene.ledger.transfers.committer.deadline_s = 5
+    scene.proxy.delay_s = 0.05
+    before = scene.proxy.commits
+    first = asyncio.gather(*(scene.pay(fresh_key(), "1") for _ in range(30)))
+    await asyncio.sleep(0.1)
+    second = asyncio.gather(*(scene.pay(fresh_key(), "1") for _ in range(60)))
+    assert codes(await first) == {"posted": 30}
+    assert codes(await second) == {"posted": 60}
+    assert scene.proxy.commits - before == 2
+    scene.proxy.delay_s = 0
+
+
 async def test_who_was_told_that_nothing_was_done_finds_nothing_done(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -199,6 +213,7 @@ async def test_reads_survive_a_server_that_hung_up_on_every_connection(scene: Sc
     await asyncio.gather(*(scene.ledger.ping() for _ in range(8)))
 
 
+@pytest.mark.slow
 async def test_a_server_that_went_away_without_a_goodbye_costs_one_read(scene: Scene) -> None:
     """Old connections lead nowhere, new ones are served: after one timeout none of the old is used again."""
     await asyncio.gather(*(scene.ledger.ping() for _ in range(8)))
@@ -209,6 +224,7 @@ async def test_a_server_that_went_away_without_a_goodbye_costs_one_read(scene: S
         await scene.ledger.ping()
 
 
+@pytest.mark.slow
 def test_over_http_an_unknown_outcome_says_so_and_how_to_go_on(
     database_url: str, start_service: Callable[..., Service]
 ) -> None:

@@ -5,6 +5,7 @@ acknowledged before that (tests/concurrency/test_balances.py). Nothing is rememb
 """
 
 import asyncio
+import contextlib
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -89,12 +90,20 @@ class BalanceReader:
             try:
                 await self._answer(batch)
             except NostroError as error:
+                # Who came while this look was failing does not wait for the next one to fail, which could take
+                # as long again (tests/fault/test_lost_reads.py).
+                batch += self._waiting
+                self._waiting.clear()
                 for asked in batch:
                     asked.settle(error)
-            except Exception:
-                log.exception("balances_failed", waiting=len(batch))
+            except (Exception, asyncio.CancelledError):
+                task = asyncio.current_task()
                 for asked in batch:
                     asked.settle(NostroError())
+                if task is not None and task.cancelling():
+                    raise
+                with contextlib.suppress(Exception):
+                    log.exception("balances_failed", waiting=len(batch))
 
     async def _answer(self, batch: list[_Asked]) -> None:
         if not batch:
