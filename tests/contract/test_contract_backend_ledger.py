@@ -189,6 +189,7 @@ def test_an_unknown_account_and_somebody_elses_get_the_same_answer(stage: Stage)
     assert unknown == foreign
 
 
+@pytest.mark.slow
 def test_bdt_is_a_house_currency_too(open_house: Callable[..., House]) -> None:
     house = open_house(NOSTRO_CURRENCY="BDT")
     person, account = house.funded("12.5")

@@ -2,10 +2,12 @@
 
 import re
 import time
+from collections.abc import Callable
 
 import httpx2
 import pytest
 
+from nostro.store.database import RUNTIME_ROLE
 from tests.client import fresh
 from tests.contract import raw
 from tests.contract.conftest import House
@@ -273,10 +275,16 @@ def test_other_origins_are_not_let_in(stage: Stage, origin: str) -> None:
     assert "access-control-allow-origin" not in preflight.headers
 
 
-def test_in_production_only_the_configured_origins_may_call(open_house: object) -> None:
-    house = open_house(NOSTRO_ENV="production", NOSTRO_CORS_ORIGINS=f"https://bank.example, {ORIGIN}/")  # type: ignore[operator]
+def test_in_production_only_the_configured_origins_may_call(
+    house: House, open_house: Callable[..., House]
+) -> None:
+    production = open_house(
+        database=house.tables.dsn.replace("user=postgres", f"user={RUNTIME_ROLE}"),
+        NOSTRO_ENV="production",
+        NOSTRO_CORS_ORIGINS=f"https://bank.example, {ORIGIN}/",
+    )
     for origin, allowed in ((ORIGIN, True), ("https://bank.example", True), ("http://localhost:1", False)):
-        answer = house.client.request("GET", "/health", headers={"Origin": origin})
+        answer = production.client.request("GET", "/health", headers={"Origin": origin})
         assert (answer.headers.get("access-control-allow-origin") == origin) is allowed
 
 
