@@ -443,6 +443,14 @@ def test_broken_http_is_refused_on_the_spot_and_harms_no_one(stage: Stage, flaw:
     assert stage.house.client.request("GET", "/health").status_code == 200
 
 
+@pytest.mark.parametrize("piece", [b"x", b"a: b\r\n"], ids=["one header", "many headers"])
+def test_headers_without_an_end_are_cut_off(stage: Stage, piece: bytes) -> None:
+    """The client never hangs up and never finishes: it is the server that closes."""
+    endless = b"GET /health HTTP/1.1\r\nHost: x\r\nX: " + piece * (4_000_000 // len(piece))
+    answers = raw.exchange(stage.house.service.url, endless)
+    assert [answer.status for answer in answers] in ([400], [])  # reset, when it had not read all of it
+
+
 def test_a_body_that_never_comes_stores_nothing(stage: Stage) -> None:
     before = stage.house.tables.position()
     sent = raw.request("POST", "/api/accounts", Authorization=f"Bearer {stage.ann.token}", Content_Length="50")

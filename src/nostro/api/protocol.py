@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from nostro.api.application import HEADERS_OF_EVERY_ANSWER
+from nostro.api.application import HEADERS_OF_EVERY_ANSWER, LARGEST_HEADERS
 from nostro.api.lean import LONGEST_BODY, Answered, LeanPath, Pending
 
 log = structlog.get_logger(__name__)
@@ -27,6 +27,25 @@ class LeanProtocol(HttpToolsProtocol):
         super().__init__(**uvicorns)
         self._lean = lean
         self._held: tuple[RequestResponseCycle, Any] | None = None
+        self._head_size: int | None = None  # bytes of a head without an end yet, but for its first piece
+
+    def data_received(self, data: bytes) -> None:
+        """uvicorn keeps a head until its end, however long; here it ends with the connection."""
+        under_way = self._head_size
+        super().data_received(data)
+        if under_way is None or self._head_size is None or self.transport.is_closing():
+            return
+        self._head_size += len(data)
+        if self._head_size > LARGEST_HEADERS:
+            self.send_400_response("The headers are too large.")
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._head_size = 0
+
+    def on_headers_complete(self) -> None:
+        self._head_size = None
+        super().on_headers_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         """Called when it is the request's turn, which may be before its body is there."""
