@@ -186,7 +186,7 @@ async def keys_read_before_the_lock(
     meeting: Rendezvous, committer: Committer, connection: Any, batch: Any
 ) -> Any:
     """Committer._transact as it must not be."""
-    requests = [waiter.request for waiter in batch]
+    requests = [waiter.request for waiter in batch.waiters]
     await journal.begin(connection)
     books = await journal.read_books(connection, requests, {}, None)
     await meeting.arrive()

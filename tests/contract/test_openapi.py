@@ -27,6 +27,8 @@ _ELSEWHERE = {
     # Of every path, and never for a method that is described: in the overview.
     "method_not_allowed",
     "headers_too_large",
+    # Never leaves the service: the answer to the whole group is the culprit's refusal.
+    "group_refused",
 }
 _UNKNOWN = "0" * 24
 

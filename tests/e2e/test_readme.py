@@ -51,6 +51,9 @@ def test_the_blocks_of_the_readme_run_and_say_what_it_says(service: Service, tmp
         "Transaction already processed",
         "89.5",
         "10.5",
+        "Bulk processed",
+        "Transaction completed successfully",
+        "Insufficient balance. Current balance is 88.5. Requested amount is 5000",
         "User logged out successfully",
         "Unauthorized access, token is invalid",
     ]

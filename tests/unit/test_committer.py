@@ -72,7 +72,7 @@ async def test_while_one_batch_commits_the_next_one_gathers(scene: Scene) -> Non
 
 
 async def test_a_batch_is_no_larger_than_its_limit(scene: Scene) -> None:
-    scene.ledger.transfers.committer.max_batch = 10
+    scene.ledger.transfers.committer.queue.max_batch = 10
     first = await scene.first_at_the_gate()
     others = [scene.pay() for _ in range(25)]
     await asyncio.sleep(0)
@@ -82,7 +82,7 @@ async def test_a_batch_is_no_larger_than_its_limit(scene: Scene) -> None:
 
 
 async def test_beyond_the_limit_of_the_queue_nothing_is_done(scene: Scene) -> None:
-    scene.ledger.transfers.committer.max_waiting = 20
+    scene.ledger.transfers.committer.queue.max_waiting = 20
     first = await scene.first_at_the_gate()
     others = [scene.pay() for _ in range(50)]
     await asyncio.sleep(0)

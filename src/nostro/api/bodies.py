@@ -5,6 +5,7 @@ A number is kept as the text it was written in, so that an amount never passes t
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import msgspec
@@ -34,22 +35,27 @@ _EMPTY = frozenset({b"null", b'""', b"0", b"false"})
 
 async def read_fields(request: Request) -> Fields:
     """The members of the JSON object in the body, values undecoded; no body at all is an empty object."""
-    body = await _read_body(request)
+    body = await read_body(request, LONGEST_BODY)
     if not body or body.isspace():
         return {}
-    headers = request.headers
-    content_type = headers.get("content-type")
-    if (content_type and not _JSON_TYPE.match(content_type)) or headers.get("content-encoding"):
-        raise UnsupportedMediaType
+    require_type(request, _JSON_TYPE)
     return parse_fields(body)
 
 
-async def _read_body(request: Request) -> bytes:
+def require_type(request: Request, accepted: re.Pattern[str]) -> None:
+    """`UnsupportedMediaType` for a body of another type, or a compressed one; no type at all is accepted."""
+    content_type = request.headers.get("content-type")
+    if (content_type and not accepted.match(content_type)) or request.headers.get("content-encoding"):
+        raise UnsupportedMediaType
+
+
+async def read_body(request: Request, longest: int) -> bytes:
+    """Raises `BodyTooLarge` as soon as more than `longest` bytes have come."""
     chunks = []
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
-        if size > LONGEST_BODY:
+        if size > longest:
             raise BodyTooLarge
         chunks.append(chunk)
     return b"".join(chunks)
@@ -162,13 +168,12 @@ def amount_of(fields: Fields, name: str = "amount") -> Amount:
     return parse_amount(raw.decode("ascii", "replace"))
 
 
-def key_of(request: Request, fields: Fields) -> str:
-    """The idempotency key: `idempotencyKey` in the body or the `Idempotency-Key` header, quoted or bare.
+def key_of(fields: Fields, header_keys: Sequence[str] = ()) -> str:
+    """The idempotency key: `idempotencyKey` in the body, or what `header_keys` found.
 
     Raises `MissingField` when there is neither, `InvalidKey` for a bad one and for two that differ.
     """
-    given: set[object] = {_unquoted(header) for header in request.headers.getlist("idempotency-key")}
-    given.discard("")
+    given: set[object] = {key for key in header_keys if key}
     if not missing_of(fields, "idempotencyKey"):
         given.add(string_of(fields, "idempotencyKey"))
     if not given:
@@ -176,6 +181,11 @@ def key_of(request: Request, fields: Fields) -> str:
     if len(given) > 1:
         raise InvalidKey("The Idempotency-Key header and idempotencyKey in the body differ")
     return valid_key(given.pop())
+
+
+def header_keys(request: Request) -> list[str]:
+    """What the `Idempotency-Key` header says, quoted or bare."""
+    return [_unquoted(header) for header in request.headers.getlist("idempotency-key")]
 
 
 def _unquoted(header: str) -> str:

@@ -10,19 +10,17 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import msgspec
 from starlette.requests import Request
 
 from nostro.api.desk import Desk
 from nostro.api.documents import JSON, balance_document, encode
 from nostro.api.paths import ACCOUNTS, TRANSACTIONS
 from nostro.api.problems import problem
+from nostro.api.sent import plain_transfer
 from nostro.api.transactions import REPLAYED, posted_document
 from nostro.domain.errors import NostroError
 from nostro.domain.ids import parse_id
-from nostro.domain.money import parse_amount
 from nostro.domain.posting import Outcome
-from nostro.domain.transaction import valid_key
 from nostro.domain.user import Claims
 from nostro.ledger.balances import Balance
 
@@ -30,6 +28,8 @@ Headers = list[tuple[bytes, bytes]]
 
 # A sound transfer fits easily; a longer body is the ordinary path's.
 LONGEST_BODY = 4096
+# Together below what the ordinary path refuses as too large.
+MOST_HEADERS, LONGEST_HEADER = 16, 1024
 _BALANCE = f"{ACCOUNTS}/balance/"
 _JSON_TYPES = frozenset(
     {b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8"}
@@ -57,18 +57,6 @@ class Pending(NamedTuple):
     answered: Callable[[Any], Answered]
 
 
-class TransferBody(msgspec.Struct, forbid_unknown_fields=True):
-    """The only body the lean path takes. `amount` stays the text it was written in."""
-
-    fromAccount: str  # noqa: N815 - the contract's names
-    toAccount: str  # noqa: N815
-    amount: msgspec.Raw
-    idempotencyKey: str  # noqa: N815
-
-
-_decode_transfer = msgspec.json.Decoder(TransferBody).decode
-
-
 class LeanPath:
     """Takes a request or leaves it; `take` returns None for one that it leaves."""
 
@@ -92,13 +80,17 @@ class LeanPath:
             if scope["method"] == "POST":
                 return self._transfer(scope, claims, body)
             return None if body else self._balance(scope, claims)
-        except (NostroError, msgspec.DecodeError, UnicodeDecodeError):
+        except NostroError:
             return None
 
     def _claims(self, headers: Headers, *, has_body: bool) -> Claims | None:
         """Those of a bearer token verified before; None unless every header is plain."""
         claims, typed = None, not has_body
+        if len(headers) > MOST_HEADERS:
+            return None
         for name, value in headers:
+            if len(value) > LONGEST_HEADER:
+                return None
             if name == b"authorization":
                 scheme, _, token = value.partition(b" ")
                 if claims is not None or scheme not in {b"Bearer", b"bearer"}:
@@ -111,23 +103,10 @@ class LeanPath:
         return claims if typed else None
 
     def _transfer(self, scope: dict[str, Any], claims: Claims, body: bytes) -> Pending | None:
-        said = _decode_transfer(body)
-        raw = bytes(said.amount)
-        # Four names and three strings have fourteen quotation marks, a quoted amount two more. Any other
-        # number means an escape, or a name that stands twice, of which the decoder would keep the last.
-        if b"\\" in body or body.count(b'"') != 14 + raw.count(b'"'):
+        sent = plain_transfer(body)
+        if sent is None:
             return None
-        from_account = parse_id(said.fromAccount, "fromAccount")
-        to_account = parse_id(said.toAccount, "toAccount")
-        if from_account == to_account:
-            return None
-        future = self._desk.ledger.transfers.begin_transfer(
-            claims,
-            key=valid_key(said.idempotencyKey),
-            from_account=from_account,
-            to_account=to_account,
-            amount=parse_amount((raw[1:-1] if raw[:1] == b'"' else raw).decode()),
-        )
+        future = self._desk.ledger.transfers.begin_transfer(claims, **sent._asdict())
         return Pending(future, lambda outcome: self._transferred(scope, outcome))
 
     def _transferred(self, scope: dict[str, Any], outcome: Outcome) -> Answered:

@@ -6,9 +6,9 @@ from typing import NamedTuple
 from starlette.requests import Request
 from starlette.responses import Response
 
-from nostro.api import accounts, auth, documentation, pages, transactions
+from nostro.api import accounts, auth, bulk, documentation, pages, transactions
 from nostro.api.desk import Desk
-from nostro.api.paths import ACCOUNTS, INITIAL_FUNDS, TRANSACTIONS
+from nostro.api.paths import ACCOUNTS, BULK, INITIAL_FUNDS, TRANSACTIONS
 
 Endpoint = Callable[[Request, Desk], Awaitable[Response]]
 
@@ -40,6 +40,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("GET", f"{ACCOUNTS}/{{account}}", accounts.one_account),
     Operation("POST", f"{ACCOUNTS}/{{account}}/status", accounts.change_status),
     Operation("POST", TRANSACTIONS, transactions.transfer, "transfer"),
+    Operation("POST", BULK, bulk.bulk),
     Operation("GET", TRANSACTIONS, transactions.list_transactions),
     Operation("POST", INITIAL_FUNDS, transactions.initial_funds, "funds"),
     Operation("GET", f"{TRANSACTIONS}/history", transactions.list_transactions),

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 from nostro.settings import DialectName
 
 TRANSACTIONS = "/api/transactions"
+BULK = "/api/transactions/bulk"
 INITIAL_FUNDS = "/api/transactions/system/initial-funds"
 ACCOUNTS = "/api/accounts"
 
@@ -87,7 +88,9 @@ def _transaction_path(parts: list[str], words: list[str]) -> Canonical:
 
 
 # Words that are routes; whatever stands beside them in a path is a client's own and keeps its spelling.
-_WORDS = frozenset({"all", "balance", "by-email", "by-key", "history", "account", "status", "system", "user"})
+_WORDS = frozenset(
+    {"all", "balance", "by-email", "by-key", "history", "account", "bulk", "status", "system", "user"}
+)
 
 
 def _joined(prefix: str, parts: list[str], words: list[str]) -> str:

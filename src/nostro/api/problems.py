@@ -31,27 +31,35 @@ _SITUATIONS: dict[type[NostroError], str] = {
 
 def problem(request: Request, error: NostroError, dialect: Dialect, operation: str) -> Response:
     """The answer to a refusal. `operation` ("transfer", "funds" or "") chooses the dialect's row."""
-    facts = dict(error.facts)
-    status, message = _said(error, dialect, operation, facts)
+    said = told(error, dialect, operation)
     document: Document = {
-        "message": message,
+        "message": said.pop("message"),
         "status": "failed",
         "success": False,
-        "code": error.code,
-        "retryable": error.retryable,
         "type": f"/errors/{error.code}",
         "title": error.title,
-        "detail": error.detail,
         "instance": request.scope.get("nostro.asked", request.url.path),
-        "httpStatus": status,
     }
     headers = {"Retry-After": _RETRY_AFTER_S} if isinstance(error, Unavailable | RateLimited) else {}
-    if status == 401:
+    if said["httpStatus"] == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    allowed = facts.pop("allow", None)
+    allowed = said.pop("allow", None)
     if allowed:
         headers["Allow"] = str(allowed)
-    return json_answer(status, document | facts, headers)
+    return json_answer(said["httpStatus"], document | said, headers)
+
+
+def told(error: NostroError, dialect: Dialect, operation: str) -> Document:
+    """The refusal itself: message, code, httpStatus, detail, retryable, and what the caller may know of it."""
+    facts = dict(error.facts)
+    status, message = _said(error, dialect, operation, facts)
+    return {
+        "message": message,
+        "code": error.code,
+        "httpStatus": status,
+        "detail": error.detail,
+        "retryable": error.retryable,
+    } | facts
 
 
 def _said(error: NostroError, dialect: Dialect, operation: str, facts: dict[str, object]) -> tuple[int, str]:

@@ -5,12 +5,13 @@ from urllib.parse import unquote
 from starlette.requests import Request
 from starlette.responses import Response
 
-from nostro.api.bodies import Fields, amount_of, key_of, missing_of, read_fields, string_of
+from nostro.api.bodies import amount_of, header_keys, key_of, read_fields, string_of
 from nostro.api.desk import Desk
 from nostro.api.dialects import Dialect
 from nostro.api.documents import Document, json_answer, seen_document, transaction_document
 from nostro.api.paging import page_of
-from nostro.domain.errors import InvalidField, MissingField, NostroError, SameAccount, UnknownAccount
+from nostro.api.sent import require_money_fields, transfer_of
+from nostro.domain.errors import InvalidField, NostroError, UnknownAccount
 from nostro.domain.ids import parse_id
 from nostro.domain.posting import Posted
 from nostro.domain.transaction import TransactionStatus, valid_key
@@ -22,44 +23,25 @@ REPLAYED = {"Idempotency-Replayed": "true"}
 async def transfer(request: Request, desk: Desk) -> Response:
     claims = desk.claims(request)
     try:
-        fields = await read_fields(request)
-        _require(request, fields, "fromAccount", "toAccount")
-        from_account = parse_id(string_of(fields, "fromAccount"), "fromAccount")
-        to_account = parse_id(string_of(fields, "toAccount"), "toAccount")
-        amount = amount_of(fields)
-        key = key_of(request, fields)
-        if from_account == to_account:
-            raise SameAccount
+        sent = transfer_of(await read_fields(request), header_keys(request))
     except NostroError:
         await _authenticate_first(desk, claims)
         raise
-    posted = await desk.ledger.transfers.transfer(
-        claims,
-        key=key,
-        from_account=from_account,
-        to_account=to_account,
-        amount=amount,
-    )
+    posted = await desk.ledger.transfers.transfer(claims, **sent._asdict())
     return _posted(request, desk, "transferred", posted)
 
 
 async def initial_funds(request: Request, desk: Desk) -> Response:
     claims = desk.claims(request)
     try:
-        fields = await read_fields(request)
-        _require(request, fields, "toAccount")
+        fields, keys = await read_fields(request), header_keys(request)
+        require_money_fields(fields, keys, "toAccount")
         to_account = parse_id(string_of(fields, "toAccount"), "toAccount")
-        amount = amount_of(fields)
-        key = key_of(request, fields)
+        amount, key = amount_of(fields), key_of(fields, keys)
     except NostroError:
         await _authenticate_first(desk, claims, system=True)
         raise
-    posted = await desk.ledger.transfers.initial_funds(
-        claims,
-        key=key,
-        to_account=to_account,
-        amount=amount,
-    )
+    posted = await desk.ledger.transfers.initial_funds(claims, key=key, to_account=to_account, amount=amount)
     return _posted(request, desk, "funded", posted)
 
 
@@ -69,17 +51,6 @@ async def _authenticate_first(desk: Desk, claims: Claims, *, system: bool = Fals
     A sound request skips this look: the committer judges its token in the transaction that moves the money.
     """
     await desk.ledger.users.session(claims, system=system)
-
-
-def _require(request: Request, fields: Fields, *accounts: str) -> None:
-    """All missing fields at once, before any of them is judged; a key may also come as a header."""
-    missing = missing_of(fields, *accounts)
-    if bytes(fields.get("amount", b'""')) == b'""':
-        missing.append("amount")
-    if missing_of(fields, "idempotencyKey") and not request.headers.get("idempotency-key"):
-        missing.append("idempotencyKey")
-    if missing:
-        raise MissingField(*missing)
 
 
 def _posted(request: Request, desk: Desk, situation: str, posted: Posted) -> Response:

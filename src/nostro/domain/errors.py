@@ -10,7 +10,7 @@
     ├── Conflict 409              KeyConflict · EmailTaken · StatusConflict
     ├── Refused 400               AccountNotFound · SystemAccountNotFound · CurrencyMismatch
     │                             AccountNotActive · LimitExceeded · InsufficientFunds · CeilingExceeded
-    │                             AmountOverflow
+    │                             AmountOverflow · GroupRefused
     ├── Missing 404               NotFound ─ UnknownAccount · MethodNotAllowed (405)
     ├── Oversized                 BodyTooLarge (413) · UnsupportedMediaType (415) · HeadersTooLarge (431)
     └── Unavailable 503           Overloaded · DatabaseUnavailable · OutcomeUnknown      (retryable)
@@ -237,6 +237,13 @@ class InsufficientFunds(Refused):
 class CeilingExceeded(Refused):
     code = "ceiling_exceeded"
     title = "The receiving account would exceed its ceiling"
+
+
+class GroupRefused(Refused):
+    """An innocent member of an all-or-nothing request; the culprit carries its own refusal."""
+
+    code = "group_refused"
+    title = "Another transfer of this all-or-nothing request was refused, so nothing was done"
 
 
 class AmountOverflow(Refused):

@@ -21,6 +21,7 @@ from nostro.domain.errors import (
     AmountOverflow,
     CeilingExceeded,
     CurrencyMismatch,
+    GroupRefused,
     InsufficientFunds,
     InvalidAmount,
     KeyConflict,
@@ -102,6 +103,16 @@ Outcome = Posted | NostroError
 def decide(batch: Sequence[TransferRequest], books: Books, policy: Policy) -> list[Outcome]:
     """One outcome per request, in order. Refusals are returned, never raised: they harm no neighbour."""
     return [_decide_one(request, books, policy) for request in batch]
+
+
+def decide_together(batch: Sequence[TransferRequest], books: Books, policy: Policy) -> list[Outcome]:
+    """All or nothing: with one refusal nothing of the batch stays in the books, and those who did nothing wrong
+    get `GroupRefused`. The first refusal that is none is the culprit's."""
+    outcomes = decide(batch, books, policy)
+    if not any(isinstance(outcome, NostroError) for outcome in outcomes):
+        return outcomes
+    books.transactions, books.entries, books.moved = [], [], {}
+    return [outcome if isinstance(outcome, NostroError) else GroupRefused() for outcome in outcomes]
 
 
 def _decide_one(request: TransferRequest, books: Books, policy: Policy) -> Outcome:

@@ -21,25 +21,24 @@ COMMIT that nothing was done is taken out of the batch first, so that it stays t
 
 import asyncio
 import contextlib
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
 
-from nostro.domain.errors import DatabaseUnavailable, NostroError, OutcomeUnknown, Overloaded
+from nostro.domain.errors import NostroError, OutcomeUnknown, Overloaded
 from nostro.domain.ids import ObjectId
-from nostro.domain.posting import Books, Outcome, Policy, Posted, TransferRequest, decide
+from nostro.domain.posting import Books, Outcome, Policy, Posted, TransferRequest, decide, decide_together
+from nostro.ledger.queue import Batch, Queue, Waiter
 from nostro.store import journal
 from nostro.store.database import Database
 from nostro.store.failures import is_connection_lost, is_transient
 
 log = structlog.get_logger(__name__)
 
-MAX_BATCH = 512
-MAX_WAITING = 4096
 DEADLINE_S = 5.0
+BULK_DEADLINE_S = 60.0
 _HOUSEKEEPING_S = 0.25
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 0.5
@@ -49,35 +48,15 @@ class _SomeoneLeft(Exception):
     """A waiter was answered while its batch was on the way: the batch is made again without it."""
 
 
-@dataclass(slots=True)
-class _Waiter:
-    """A request and who waits for it. `may_have_happened`: a COMMIT that held it was sent and not answered."""
-
-    request: TransferRequest
-    also_lock: Sequence[ObjectId]
-    answer: "asyncio.Future[Outcome]"
-    deadline: float
-    may_have_happened: bool = False
-
-    def settle(self, outcome: Outcome) -> None:
-        if not self.answer.done():
-            self.answer.set_result(outcome)
-
-    def give_up(self) -> None:
-        self.settle(OutcomeUnknown() if self.may_have_happened else DatabaseUnavailable())
-
-
 @dataclass
 class Committer:
     """Gathers requests and commits them in batches, one batch in flight. Use as `async with`."""
 
     database: Database
     policy: Policy
-    max_batch: int = MAX_BATCH
-    max_waiting: int = MAX_WAITING
     deadline_s: float = DEADLINE_S
-    _waiting: deque[_Waiter] = field(default_factory=deque)
-    _in_flight: Sequence[_Waiter] = ()
+    queue: Queue = field(default_factory=Queue)
+    _in_flight: Sequence[Waiter] = ()
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
@@ -104,14 +83,36 @@ class Committer:
         Raises `Overloaded` when too many wait, or at the end of the process. Whoever awaits it shields it:
         cancelling the wait must not cancel the request.
         """
-        if len(self._waiting) >= self.max_waiting or self._closing:
-            raise Overloaded
         loop = asyncio.get_running_loop()
-        waiter = _Waiter(request, also_lock, loop.create_future(), loop.time() + self.deadline_s)
-        self._waiting.append(waiter)
+        waiter = Waiter(request, also_lock, loop.create_future(), loop.time() + self.deadline_s)
+        self._refuse_if_closing()
+        self.queue.add(waiter)
+        self._wake()
+        return waiter.answer
+
+    def enqueue_bulk(
+        self, requests: Sequence[TransferRequest], *, together: bool
+    ) -> "list[asyncio.Future[Outcome]]":
+        """The outcome of each request, once it is committed; `together`: of all of them or of none.
+
+        Bulk work is cut into chunks that leave the single requests their room (ledger/queue.py); what is
+        `together` cannot be cut. Raises `Overloaded` like `enqueue`.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + (self.deadline_s if together else BULK_DEADLINE_S)
+        waiters = [Waiter(request, (), loop.create_future(), deadline) for request in requests]
+        self._refuse_if_closing()
+        self.queue.add_bulk(waiters, together=together)
+        self._wake()
+        return [waiter.answer for waiter in waiters]
+
+    def _refuse_if_closing(self) -> None:
+        if self._closing:
+            raise Overloaded
+
+    def _wake(self) -> None:
         self._arrived.set()
         self._idle.clear()
-        return waiter.answer
 
     async def submit(self, request: TransferRequest, also_lock: Sequence[ObjectId] = ()) -> Outcome:
         """`enqueue`, awaited; cancelling the caller does not cancel the request."""
@@ -120,22 +121,22 @@ class Committer:
     async def _work(self) -> None:
         while True:
             await self._arrived.wait()
-            batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), self.max_batch))]
-            if not self._waiting:
+            batch = self.queue.take()
+            if not self.queue:
                 self._arrived.clear()
-            self._in_flight = batch
+            self._in_flight = batch.waiters
             try:
                 await self._settle(batch)
             except (Exception, asyncio.CancelledError):
                 # Whatever a driver or a log that nobody reads may raise: without this task nobody is served.
                 if self._tasks[0].cancelling():
                     raise
-                for waiter in batch:
+                for waiter in batch.waiters:
                     waiter.give_up()
                 with contextlib.suppress(Exception):
-                    log.exception("committer_failed", waiting=len(batch))
+                    log.exception("committer_failed", waiting=len(batch.waiters))
             self._in_flight = ()
-            if not self._waiting:
+            if not self.queue:
                 self._idle.set()
 
     async def _watch_deadlines(self) -> None:
@@ -146,39 +147,40 @@ class Committer:
             for waiter in self._in_flight:
                 if waiter.deadline <= now:
                     waiter.give_up()
-            while self._waiting and self._waiting[0].deadline <= now:
-                self._waiting.popleft().settle(Overloaded())
+            self.queue.expire(now)
 
-    async def _settle(self, batch: Sequence[_Waiter]) -> None:
+    async def _settle(self, batch: Batch) -> None:
         """Commit the batch, however many attempts it takes within its deadline, and answer every waiter.
 
         A failure nobody expected halves the batch until the culprit stands alone, so that it harms no one else.
         """
         pause = _FIRST_PAUSE_S
-        while batch := [waiter for waiter in batch if not waiter.answer.done()]:
+        while (batch := _still_waiting(batch)).waiters:
             try:
                 outcomes = await self._attempt(batch)
             except _SomeoneLeft:
                 continue
             except Exception as error:
                 if is_transient(error) or is_connection_lost(error):
-                    log.warning("batch_repeated", reason=type(error).__name__, requests=len(batch))
+                    log.warning("batch_repeated", reason=type(error).__name__, requests=len(batch.waiters))
                     await asyncio.sleep(pause)
                     pause = min(pause * 2, _LONGEST_PAUSE_S)
                     continue
-                if len(batch) == 1:
-                    log.exception("request_failed", request=batch[0].request.id.hex())
-                    batch[0].settle(OutcomeUnknown() if batch[0].may_have_happened else NostroError())
+                if batch.together or len(batch.waiters) == 1:
+                    log.exception("request_failed", request=batch.waiters[0].request.id.hex())
+                    for waiter in batch.waiters:
+                        waiter.settle(OutcomeUnknown() if waiter.may_have_happened else NostroError())
                     return
-                await self._settle(batch[: len(batch) // 2])
-                batch = batch[len(batch) // 2 :]
+                half = len(batch.waiters) // 2
+                await self._settle(Batch(batch.waiters[:half]))
+                batch = Batch(batch.waiters[half:])
                 continue
-            for waiter, outcome in zip(batch, outcomes, strict=True):
+            for waiter, outcome in zip(batch.waiters, outcomes, strict=True):
                 waiter.settle(outcome)
             return
 
-    async def _attempt(self, batch: Sequence[_Waiter]) -> list[Outcome]:
-        async with asyncio.timeout_at(max(waiter.deadline for waiter in batch)):
+    async def _attempt(self, batch: Batch) -> list[Outcome]:
+        async with asyncio.timeout_at(max(waiter.deadline for waiter in batch.waiters)):
             connection = await self.database.acquire_committer()
             broken = True
             try:
@@ -193,34 +195,45 @@ class Committer:
                 await self.database.release_committer(connection, broken=broken)
         return outcomes
 
-    async def _transact(self, connection: Any, batch: Sequence[_Waiter]) -> list[Outcome]:
-        requests = [waiter.request for waiter in batch]
+    async def _transact(self, connection: Any, batch: Batch) -> list[Outcome]:
+        waiters = batch.waiters
+        requests = [waiter.request for waiter in waiters]
         await journal.begin(connection)
-        accounts, not_before = await journal.lock_accounts(connection, _accounts_of(batch))
+        accounts, not_before = await journal.lock_accounts(connection, _accounts_of(waiters))
         books = await journal.read_books(connection, requests, accounts, not_before)
-        outcomes = decide(requests, books, self.policy)
+        outcomes = (decide_together if batch.together else decide)(requests, books, self.policy)
         if books.transactions:
             await journal.write_batch(connection, books)
-        if any(waiter.may_have_happened for waiter in batch):
-            outcomes = [_as_it_happened(*answered, books) for answered in zip(batch, outcomes, strict=True)]
-        if any(waiter.answer.done() for waiter in batch):
+        if any(waiter.may_have_happened for waiter in waiters):
+            outcomes = [_as_it_happened(*answered, books) for answered in zip(waiters, outcomes, strict=True)]
+        if any(waiter.answer.done() for waiter in waiters):
             raise _SomeoneLeft
-        for waiter, outcome in zip(batch, outcomes, strict=True):
+        for waiter, outcome in zip(waiters, outcomes, strict=True):
             waiter.may_have_happened |= not isinstance(outcome, NostroError)
         await journal.commit(connection)
         return outcomes
 
 
-def _as_it_happened(waiter: _Waiter, outcome: Outcome, books: Books) -> Outcome:
+def _still_waiting(batch: Batch) -> Batch:
+    """The batch without those who were answered meanwhile; an all-or-nothing batch is over with the first."""
+    left = [waiter for waiter in batch.waiters if not waiter.answer.done()]
+    if batch.together and len(left) < len(batch.waiters):
+        for waiter in left:
+            waiter.give_up()
+        left = []
+    return Batch(left, batch.together)
+
+
+def _as_it_happened(waiter: Waiter, outcome: Outcome, books: Books) -> Outcome:
     """After a lost COMMIT: what is found under the request's own id was accepted, whatever is refused now,
     as when its token was revoked since (test_a_logout_does_not_undo_what_was_committed_before_it)."""
     found = books.recorded.get(waiter.request.scope) if waiter.may_have_happened else None
     return outcome if found is None or found.id != waiter.request.id else Posted(found, replayed=False)
 
 
-def _accounts_of(batch: Sequence[_Waiter]) -> list[ObjectId]:
+def _accounts_of(waiters: Sequence[Waiter]) -> list[ObjectId]:
     wanted: set[ObjectId] = set()
-    for waiter in batch:
+    for waiter in waiters:
         wanted.add(waiter.request.to_account)
         if waiter.request.from_account is not None:
             wanted.add(waiter.request.from_account)

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nostro.domain.errors import NostroError, NotFound
@@ -47,11 +48,13 @@ class Transfers:
         amount: Amount,
     ) -> "asyncio.Future[Outcome]":
         """The same, to be answered when it is committed: the outcome, refusals included, is returned."""
-        digest = _request_digest(Kind.TRANSFER, from_account, to_account, amount)
-        request = TransferRequest(
-            new_id(), Kind.TRANSFER, claims, key, digest, from_account, to_account, amount
-        )
-        return self.committer.enqueue(request)
+        return self.committer.enqueue(transfer_request(claims, key, from_account, to_account, amount))
+
+    def begin_bulk(
+        self, requests: Sequence[TransferRequest], *, together: bool
+    ) -> "list[asyncio.Future[Outcome]]":
+        """Many at once, each to be answered when it is committed; `together`: all of them or none."""
+        return self.committer.enqueue_bulk(requests, together=together)
 
     async def initial_funds(self, claims: Claims, *, key: str, to_account: ObjectId, amount: Amount) -> Posted:
         """Bring money in, from the calling system user's settlement account in the receiver's currency."""
@@ -79,6 +82,13 @@ class Transfers:
         async with self.database.connection() as connection:
             page = await transactions.page_of_transactions(connection, own, limit, skip)
             return page, await transactions.count_transactions(connection, own)
+
+
+def transfer_request(
+    claims: Claims, key: str, from_account: ObjectId, to_account: ObjectId, amount: Amount
+) -> TransferRequest:
+    digest = _request_digest(Kind.TRANSFER, from_account, to_account, amount)
+    return TransferRequest(new_id(), Kind.TRANSFER, claims, key, digest, from_account, to_account, amount)
 
 
 def _request_digest(kind: Kind, from_account: ObjectId | None, to_account: ObjectId, amount: Amount) -> bytes:

@@ -26,12 +26,13 @@ class Access(Enum):
 
 @dataclass(frozen=True)
 class Body:
-    """A JSON request body. `fields` by name, `required` those without which it is refused."""
+    """A JSON request body. `fields` by name, `required` those it needs; or a whole `schema`."""
 
     fields: Json
     required: tuple[str, ...]
     examples: dict[str, Json]
     optional: bool = False
+    schema: Json | None = None
 
 
 @dataclass(frozen=True)

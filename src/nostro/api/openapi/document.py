@@ -128,7 +128,7 @@ def _operation(method: str, path: str, described: Description, dialect: Dialect)
 
 def _request_body(body: Body) -> Json:
     optional = tuple(name for name in body.fields if name not in body.required)
-    schema = record(body.fields, "Other members are ignored.", optional)
+    schema = body.schema or record(body.fields, "Other members are ignored.", optional)
     examples = {name: {"value": value} for name, value in body.examples.items()}
     return {
         "required": not body.optional,

@@ -133,6 +133,14 @@ PARAMETERS: dict[str, Json] = {
         "schema": {"type": "string", "minLength": 1},
         "example": "insufficient_funds",
     },
+    "atomic": {
+        "name": "atomic",
+        "in": "query",
+        "description": "All or nothing.",
+        "allowEmptyValue": True,
+        "schema": {"type": "string", "enum": ["true", "false"]},
+        "example": "false",
+    },
     "accountId": {
         "name": "accountId",
         "in": "query",
@@ -217,6 +225,7 @@ _FACTS: Json = {
     "shortfall": ref("Amount"),
     "currency": CURRENCY,
     "outcome": {"const": "unknown"},
+    "index": {"type": "integer", "description": "Which transfer of an all-or-nothing request it was."},
 }
 
 _PROBLEM_FIELDS: Json = {
@@ -294,6 +303,20 @@ SCHEMAS: dict[str, Json] = {
         TRANSACTION_FIELDS | _SIDE_FIELDS,
         "A transaction as one of its sides sees it.",
         example=SEEN_TRANSFER,
+    ),
+    "BulkResult": record(
+        {
+            "index": COUNT,
+            "status": {"type": "integer", "description": "The HTTP status the transfer alone would have had."},
+            "code": {"type": "string", "description": "posted, replayed, or the code of the refusal."},
+            "message": TEXT,
+            "transaction": ref("Transaction"),
+            "detail": TEXT,
+            "retryable": {"type": "boolean"},
+        }
+        | _FACTS,
+        "What became of one transfer of a bulk request.",
+        optional=("transaction", "detail", "retryable", *_FACTS),
     ),
     "Problem": record(
         _PROBLEM_FIELDS | _FACTS,

@@ -2,11 +2,12 @@
 
 from typing import Final
 
+from nostro.api.bulk import MOST_TOGETHER, MOST_TRANSFERS
 from nostro.api.openapi.accounts import PAGE_FIELDS, PAGE_RULE
 from nostro.api.openapi.description import Access, Body, Description, Descriptions, Json, Success
 from nostro.api.openapi.samples import ANN_ACCOUNT_ID, BOB_ACCOUNT_ID, FUNDS, SEEN_TRANSFER, TRANSFER
 from nostro.api.openapi.schemas import COUNT, KEY, TRANSACTION_FIELDS, list_of, ref
-from nostro.api.paths import INITIAL_FUNDS, TRANSACTIONS
+from nostro.api.paths import BULK, INITIAL_FUNDS, TRANSACTIONS
 from nostro.domain.errors import (
     AccountNotActive,
     AccountNotFound,
@@ -127,6 +128,93 @@ DESCRIPTIONS: Descriptions = {
         answers=_posted("transferred", TRANSFER),
         refusals=(
             MissingField("fromAccount", "idempotencyKey"),
+            *_ASKED,
+            NotAccountOwner(),
+            CurrencyMismatch(),
+            InsufficientFunds(required=5000, available=1250, currency="INR"),
+            *_MOVED,
+        ),
+    ),
+    ("POST", BULK): Description(
+        name="bulk",
+        tag=_TAG,
+        summary="Send money many times",
+        text=f'Up to {MOST_TRANSFERS} transfers as a JSON array, as `{{"transfers": […]}}` or as NDJSON '
+        "(`application/x-ndjson`, one a line). Each has its own `idempotencyKey` and its own result: `status` "
+        "is what the transfer alone would have been answered with, `code` is `posted`, `replayed` or that of "
+        "its refusal. Repeating the request replays what was done and does the rest. With `atomic`, in the "
+        f"object or in the query, all of at most {MOST_TOGETHER} transfers happen or none: then the answer is "
+        "the refusal of the first culprit, with its `index`.",
+        access=Access.USER,
+        parameters=("atomic",),
+        body=Body(
+            {},
+            (),
+            {
+                "wages": {
+                    "atomic": False,
+                    "transfers": [
+                        {
+                            "fromAccount": ANN_ACCOUNT_ID,
+                            "toAccount": BOB_ACCOUNT_ID,
+                            "amount": 10.5,
+                            "idempotencyKey": "wage-november-1",
+                        }
+                    ],
+                }
+            },
+            schema={
+                "oneOf": [
+                    {"type": "array", "minItems": 1, "maxItems": MOST_TRANSFERS, "items": {}},
+                    {
+                        "type": "object",
+                        "properties": {
+                            "atomic": {"type": "boolean"},
+                            "transfers": {
+                                "type": "array",
+                                "minItems": 1,
+                                "maxItems": MOST_TRANSFERS,
+                                "items": {},
+                            },
+                        },
+                        "required": ["transfers"],
+                    },
+                ]
+            },
+        ),
+        answers=(
+            Success(
+                "A result for each transfer, in their order.",
+                {
+                    "success": {"type": "boolean", "description": "Whether none was refused."},
+                    "message": {"const": "Bulk processed"},
+                    "succeeded": COUNT,
+                    "replayed": COUNT,
+                    "refused": COUNT,
+                    "results": list_of("BulkResult"),
+                },
+                {
+                    "success": True,
+                    "message": "Bulk processed",
+                    "succeeded": 1,
+                    "replayed": 0,
+                    "refused": 0,
+                    "results": [
+                        {
+                            "index": 0,
+                            "status": 201,
+                            "code": "posted",
+                            "message": "Transaction completed successfully",
+                            "transaction": TRANSFER,
+                        }
+                    ],
+                },
+                without_success=True,
+            ),
+        ),
+        refusals=(
+            MissingField("transfers"),
+            InvalidField("atomic", "must be true or false"),
             *_ASKED,
             NotAccountOwner(),
             CurrencyMismatch(),
