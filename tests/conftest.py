@@ -120,6 +120,7 @@ def start(log: Path, *arguments: str, **environment: str) -> Service:
         if line.startswith("NOSTRO READY "):
             return Service(line.split()[-1], process, log, given)
     process.wait()
+    process.stdout.close()
     raise AssertionError(f"nostro serve ended with {process.returncode}: {log.read_text()}")
 
 

@@ -317,3 +317,10 @@ def test_somebody_elses_account_tells_nothing_about_itself(cast: Cast) -> None:
     ]
     assert {answer["code"] for answer in answers} == {"not_account_owner"}
     assert len({str(sorted(answer.items())) for answer in answers}) == 1
+
+
+def test_an_amount_with_too_many_places_comes_before_the_same_account_twice(house: House) -> None:
+    """The places are judged where the currency is known, and so must the accounts be compared there."""
+    ann, account = house.funded(10)
+    assert ann.send(account, account, "0.001").json()["code"] == "invalid_amount"
+    assert ann.send(account, account, "0.01").json()["code"] == "same_account"

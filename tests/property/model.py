@@ -38,7 +38,7 @@ class World:
             "token_invalid": is_void,
             "not_system_user": wish["kind"] == "INITIAL_FUNDS" and not is_void and user["role"] != "SYSTEM",
             "invalid_amount": minor.denominator != 1 or not 0 < minor <= LARGEST_AMOUNT,
-            "same_account": source is not None and source_id == wish["target"],
+            "same_account": source_id == wish["target"],
         }
         flaw = next((code for code, so in flaws.items() if so), None)
         if flaw:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import msgspec
 
 from nostro.api.bodies import Fields, amount_of, key_of, missing_of, string_of
-from nostro.domain.errors import MissingField, NostroError, SameAccount
+from nostro.domain.errors import MissingField, NostroError
 from nostro.domain.ids import ObjectId, parse_id
 from nostro.domain.money import Amount, parse_amount
 from nostro.domain.transaction import valid_key
@@ -48,7 +48,7 @@ def plain_transfer(body: bytes) -> Sent | None:
         key = valid_key(said.idempotencyKey)
     except (NostroError, msgspec.DecodeError, UnicodeDecodeError):
         return None
-    return None if from_account == to_account else Sent(from_account, to_account, amount, key)
+    return Sent(from_account, to_account, amount, key)
 
 
 def transfer_of(fields: Fields, header_keys: Sequence[str] = ()) -> Sent:
@@ -58,8 +58,6 @@ def transfer_of(fields: Fields, header_keys: Sequence[str] = ()) -> Sent:
     to_account = parse_id(string_of(fields, "toAccount"), "toAccount")
     amount = amount_of(fields)
     key = key_of(fields, header_keys)
-    if from_account == to_account:
-        raise SameAccount
     return Sent(from_account, to_account, amount, key)
 
 

@@ -87,7 +87,7 @@ async def list_transactions(request: Request, desk: Desk) -> Response:
             "success": True,
             "transactions": [seen_document(seen, user) for seen in page],
             # PostgreSQL sums to a numeric, which would be written as a string.
-            "total": int(total),
+            "total": total,
             "limit": limit,
             "skip": skip,
         },

@@ -130,7 +130,7 @@ def _decide_one(request: TransferRequest, books: Books, policy: Policy) -> Outco
         amount = request.amount.minor_units(_places(request, source, target, policy))
     except InvalidAmount as refusal:
         return refusal
-    if source is not None and source is target:
+    if request.from_account == request.to_account or (source is not None and source is target):
         return SameAccount()
 
     earlier = books.recorded.get(request.scope)

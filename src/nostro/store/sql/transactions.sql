@@ -42,7 +42,7 @@ SELECT t.position, t.id, t.kind::text AS kind, t.status::text AS status, t.reque
 
 -- name: count_transactions
 -- Entries of the accounts $1, those of a transaction between two of them counted once.
-SELECT (SELECT coalesce(sum(last_seq), 0) FROM accounts WHERE id = ANY($1::bytea[]))
+SELECT (SELECT coalesce(sum(last_seq), 0)::bigint FROM accounts WHERE id = ANY($1::bytea[]))
      - CASE WHEN cardinality($1::bytea[]) < 2 THEN 0 ELSE (
          SELECT count(*) FROM entries e JOIN transactions t ON t.position = e.position
           WHERE e.account_id = ANY($1::bytea[]) AND e.direction = 'DEBIT'
