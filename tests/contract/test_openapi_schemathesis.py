@@ -28,6 +28,7 @@ _RULES_BEYOND_SCHEMAS = (
     "POST /api/accounts",
     "POST /api/accounts/{account}/status",
     "POST /api/transactions",
+    "POST /api/transactions/bulk",
     "POST /api/transactions/system/initial-funds",
 )
 # Made-up ids are nobody's. Words of this house take their place in most requests, so that money does move.

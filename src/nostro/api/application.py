@@ -36,6 +36,7 @@ class Application:
     def __init__(self, desk: Desk, operations: Sequence[Operation]) -> None:
         self._desk = desk
         self._routes = [(Route(op.path, _never, methods=[op.method]), op) for op in operations]
+        self._spelt_out = {op.path for op in operations if "{" not in op.path}
         self._hot = {(op.method, op.path): op for op in operations if (op.method, op.path) in _HOT}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -68,9 +69,16 @@ class Application:
             return problem(request, NostroError(), self._desk.dialect(request), words)
 
     def _find(self, request: Request) -> Operation:
-        """Raises `NotFound`, or `MethodNotAllowed` with the methods that the path has."""
+        """Raises `NotFound`, or `MethodNotAllowed` with the methods that the path has.
+
+        A path that is spelt out (`…/bulk`) is never taken for one with a name in it (`…/{transaction}`).
+        """
+        path = request.scope["path"]
+        spelt_out = path in self._spelt_out
         allowed: set[str] = set()
         for route, operation in self._routes:
+            if spelt_out and operation.path != path:
+                continue
             match, child_scope = route.matches(request.scope)
             if match is Match.FULL:
                 request.scope.update(child_scope)
