@@ -20,7 +20,6 @@ from nostro.api.documents import JSON, Document, encode, transaction_document
 from nostro.api.problems import problem, told
 from nostro.api.sent import plain_transfer, transfer_of
 from nostro.domain.errors import (
-    BodyTooLarge,
     GroupRefused,
     InvalidField,
     MalformedJson,
@@ -99,8 +98,7 @@ def _check_length(length: int, *, together: bool) -> None:
         raise MissingField("transfers")
     most = MOST_TOGETHER if together else MOST_TRANSFERS
     if length > most:
-        what = "an atomic request" if together else "a request"
-        raise BodyTooLarge(f"{what.capitalize()} holds at most {most} transfers")
+        raise InvalidField("transfers", f"must be at most {most}{' when atomic' if together else ''}")
 
 
 async def _parsed(items: Sequence[bytes], claims: Claims) -> AsyncIterator[TransferRequest | NostroError]:
