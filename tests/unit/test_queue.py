@@ -85,10 +85,15 @@ def test_what_waited_too_long_is_told_that_nothing_was_done(loop: asyncio.Abstra
     bulk = _waiters(loop, "b", 2, deadline=1)
     queue.add(old[0])
     queue.add(new[0])
+    patient, group = _waiters(loop, "p", 1, deadline=9), _waiters(loop, "g", 2, deadline=1)
     queue.add_bulk(bulk, together=False)
+    queue.add_bulk(patient, together=False)
+    queue.add_bulk(group, together=True)
     queue.expire(now=2)
-    assert all(isinstance(waiter.answer.result(), Overloaded) for waiter in [*old, *bulk])
-    assert _names(queue.take().waiters) == ["n0"]
+    late = [*old, *bulk, *group]
+    assert all(isinstance(waiter.answer.result(), Overloaded) for waiter in late)
+    assert _names(queue.take().waiters) == ["n0", "p0"]
+    assert not queue
 
 
 def test_more_than_can_wait_is_refused_at_once(

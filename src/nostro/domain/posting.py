@@ -81,12 +81,12 @@ class Books:
     transactions: list[Transaction] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
     moved: dict[ObjectId, Account] = field(default_factory=dict)
+    _settlements: dict[tuple[ObjectId, str], Account] | None = None
 
     def settlement_of(self, owner: ObjectId, currency: str) -> Account | None:
-        for account in self.accounts.values():
-            if account.settlement and account.owner == owner and account.currency == currency:
-                return account
-        return None
+        if self._settlements is None:
+            self._settlements = {(a.owner, a.currency): a for a in self.accounts.values() if a.settlement}
+        return self._settlements.get((owner, currency))
 
 
 @dataclass(slots=True)

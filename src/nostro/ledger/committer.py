@@ -125,6 +125,7 @@ class Committer:
             if not self.queue:
                 self._arrived.clear()
             self._in_flight = batch.waiters
+            self._bound(batch)
             try:
                 await self._settle(batch)
             except (Exception, asyncio.CancelledError):
@@ -138,6 +139,12 @@ class Committer:
             self._in_flight = ()
             if not self.queue:
                 self._idle.set()
+
+    def _bound(self, batch: Batch) -> None:
+        """Bulk work may wait longer than single requests, but once it is under way they wait for it."""
+        latest = asyncio.get_running_loop().time() + self.deadline_s
+        for waiter in batch.waiters:
+            waiter.deadline = min(waiter.deadline, latest)
 
     async def _watch_deadlines(self) -> None:
         """Nobody waits past the deadline, not even for a server that was stopped in its tracks."""

@@ -98,8 +98,9 @@ class Queue:
         """Nothing was done for those whose deadline passed while they waited."""
         while self._singles and self._singles[0].deadline <= now:
             self._singles.popleft().settle(Overloaded())
-        while self._bulks and self._bulks[0][0][0].deadline <= now:
-            bulk, _ = self._bulks.popleft()
+        late = [bulk for bulk, _ in self._bulks if bulk[0].deadline <= now]
+        self._bulks = deque(entry for entry in self._bulks if entry[0][0].deadline > now)
+        for bulk in late:
             self._in_bulk -= len(bulk)
             for waiter in bulk:
                 waiter.settle(Overloaded())
