@@ -279,7 +279,7 @@ class MethodNotAllowed(NostroError):
 class BodyTooLarge(NostroError):
     code = "body_too_large"
     http_status = 413
-    title = "The body is larger than 100 kB"
+    title = "The body is larger than 100 kB, or a bulk than 4 MB"
 
 
 class HeadersTooLarge(NostroError):
