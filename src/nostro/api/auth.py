@@ -24,7 +24,7 @@ async def register(request: Request, desk: Desk) -> Response:
 
 async def log_in(request: Request, desk: Desk) -> Response:
     fields = await read_fields(request)
-    source = request.client.host if request.client else ""
+    source = _source(request)
     if not missing_of(fields, "email"):
         desk.logins.check(text_of(fields, "email"), source)  # before the password: errors.PRECEDENCE
     require(fields, "email", "password")
@@ -36,6 +36,11 @@ async def log_in(request: Request, desk: Desk) -> Response:
         raise
     desk.logins.right(email, source)
     return _signed_in(request, desk, "logged_in", user)
+
+
+def _source(request: Request) -> str:
+    """Where the request comes from, as the server saw it."""
+    return request.client.host if request.client else ""
 
 
 def _signed_in(request: Request, desk: Desk, situation: str, user: User) -> Response:
@@ -76,7 +81,7 @@ async def forgot_password(request: Request, desk: Desk) -> Response:
     """The same answer whether the address is known or not."""
     fields = await read_fields(request)
     email = text_of(fields, "email")
-    source = request.client.host if request.client else ""
+    source = _source(request)
     desk.logins.check(email, source)
     desk.logins.wrong(email, source)
     await desk.resets.ask(email)

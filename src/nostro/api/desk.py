@@ -40,13 +40,7 @@ class Desk:
         """The caller, judged by the database now. Raises the refusals of errors.PRECEDENCE in its order."""
         return await self.ledger.users.session(self.claims(request), system=system)
 
-    def answer(
-        self,
-        request: Request,
-        situation: str,
-        document: Document,
-        headers: dict[str, str] | None = None,
-    ) -> Response:
+    def answer(self, request: Request, situation: str, document: Document) -> Response:
         """The dialect's status and message for `situation`, with `document` beside them."""
         status, message = self.dialect(request).answer(situation)
-        return json_answer(status, {"message": message, "success": True} | document, headers)
+        return json_answer(status, {"message": message, "success": True} | document)

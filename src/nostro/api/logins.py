@@ -5,6 +5,7 @@ from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 
 from nostro.domain.errors import RateLimited
+from nostro.domain.user import folded
 
 WRONG_TRIES = 10
 WINDOW_MINUTES = 15
@@ -19,11 +20,11 @@ class LoginGuard:
 
     def check(self, email: str, source: str) -> None:
         """Raises `RateLimited` after `WRONG_TRIES` wrong passwords within the window."""
-        if not self._limiter.test(self._limit, email.strip().lower(), source):
+        if not self._limiter.test(self._limit, folded(email), source):
             raise RateLimited
 
     def wrong(self, email: str, source: str) -> None:
-        self._limiter.hit(self._limit, email.strip().lower(), source)
+        self._limiter.hit(self._limit, folded(email), source)
 
     def right(self, email: str, source: str) -> None:
-        self._limiter.clear(self._limit, email.strip().lower(), source)
+        self._limiter.clear(self._limit, folded(email), source)

@@ -119,7 +119,7 @@ def _decide_one(request: TransferRequest, books: Books, policy: Policy) -> Outco
     caller = books.callers.get(request.claims.user)
     if caller is None:
         return UserGone()
-    if request.claims.digest in books.revoked or request.claims.issued_at < caller.token_epoch:
+    if request.claims.void(revoked=request.claims.digest in books.revoked, token_epoch=caller.token_epoch):
         return TokenRevoked()
     if request.kind is Kind.INITIAL_FUNDS and caller.role is not Role.SYSTEM:
         return NotSystemUser()

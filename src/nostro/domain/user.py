@@ -22,6 +22,10 @@ class Claims(NamedTuple):
     issued_at: float
     expires_at: float
 
+    def void(self, *, revoked: bool, token_epoch: float) -> bool:
+        """Whether the token stands for nobody any more: logged out, or issued before its user's epoch."""
+        return revoked or self.issued_at < token_epoch
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
@@ -30,3 +34,8 @@ class Caller:
     id: ObjectId
     role: Role
     token_epoch: float
+
+
+def folded(email: str) -> str:
+    """An e-mail address as it is kept and compared: without white space around it, in lower case."""
+    return email.strip().lower()

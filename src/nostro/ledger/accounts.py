@@ -12,7 +12,7 @@ from nostro.domain.errors import (
 from nostro.domain.ids import ObjectId
 from nostro.domain.money import Currency
 from nostro.domain.user import Role
-from nostro.ledger.identity import new_id
+from nostro.ledger.openings import open_in
 from nostro.ledger.users import valid_name
 from nostro.store import accounts, journal
 from nostro.store.accounts import AccountRow
@@ -31,25 +31,13 @@ class Accounts:
         name = valid_name(name) if name is not None else None
         try:
             async with self.database.transaction() as connection:
-                row = await accounts.insert_account(
-                    connection, new_id(), owner.id, currency, settlement=settlement, name=name
-                )
-                await journal.append_event(
-                    connection,
-                    "ACCOUNT_OPENED",
-                    actor=owner.id,
-                    user=owner.id,
-                    account=row.id,
-                    currency=currency.code,
-                    settlement=settlement,
-                )
+                return await open_in(connection, owner.id, currency, settlement=settlement, name=name)
         except Exception as error:
             if broken_constraint(error) == "accounts_one_settlement_per_currency":
                 raise StatusConflict(
                     f"The system user has its settlement account in {currency.code} already"
                 ) from error
             raise
-        return row
 
     async def of(self, owner: ObjectId) -> list[AccountRow]:
         """In order of opening."""

@@ -118,7 +118,7 @@ def _judged(claims: Claims, row: BalanceRow | None) -> Balance:
     """The token is judged by the same statement that read the balance."""
     if row is None:
         return UserGone()
-    if row.revoked or claims.issued_at < row.token_epoch:
+    if claims.void(revoked=row.revoked, token_epoch=row.token_epoch):
         return TokenRevoked()
     if row.account is None:
         return UnknownAccount()

@@ -9,6 +9,7 @@ import hmac
 from dataclasses import dataclass
 
 from nostro.domain.errors import InvalidResetLink
+from nostro.domain.user import folded
 from nostro.ledger.passwords import Passwords
 from nostro.ledger.users import valid_password
 from nostro.store import journal, users
@@ -28,7 +29,7 @@ class PasswordResets:
     async def ask(self, email: str) -> int:
         """Put the wish into the journal; its position. An unknown address does the same work, for nobody."""
         async with self.database.transaction() as connection:
-            user = await users.user_by_email(connection, email.strip().lower())
+            user = await users.user_by_email(connection, folded(email))
             return await journal.append_event(
                 connection, "PASSWORD_RESET_REQUESTED", user=user.id if user else None
             )
@@ -46,7 +47,7 @@ class PasswordResets:
         position = _position(token)
         async with self.database.transaction() as connection:
             user = await users.user_of_reset(connection, position, LIFETIME_MINUTES)
-            if user is None or user.email != email.strip().lower():
+            if user is None or user.email != folded(email):
                 raise InvalidResetLink
             if not hmac.compare_digest(self._token(position, user.password_hash).encode(), token.encode()):
                 raise InvalidResetLink

@@ -11,12 +11,12 @@ from nostro.domain.errors import (
     UserGone,
     WrongPassword,
 )
-from nostro.domain.ids import ObjectId
 from nostro.domain.money import Currency
-from nostro.domain.user import Claims, Role
+from nostro.domain.user import Claims, Role, folded
 from nostro.ledger.identity import new_id
+from nostro.ledger.openings import open_in
 from nostro.ledger.passwords import Passwords
-from nostro.store import accounts, journal, users
+from nostro.store import journal, users
 from nostro.store.database import Database
 from nostro.store.failures import broken_constraint
 from nostro.store.users import User
@@ -54,7 +54,7 @@ class Users:
                     connection, "USER_REGISTERED", actor=user, user=user, role=role.value
                 )
                 if role is Role.SYSTEM:
-                    await self._open_settlement_account(connection, user)
+                    await open_in(connection, user, self.house_currency, settlement=True, name="Settlement")
                 created = await users.user_by_id(connection, user)
         except Exception as error:
             if broken_constraint(error) == "users_email_key":
@@ -63,24 +63,10 @@ class Users:
         assert created is not None, "a user just inserted is there in the same transaction"
         return created
 
-    async def _open_settlement_account(self, connection: object, owner: ObjectId) -> None:
-        row = await accounts.insert_account(
-            connection, new_id(), owner, self.house_currency, settlement=True, name="Settlement"
-        )
-        await journal.append_event(
-            connection,
-            "ACCOUNT_OPENED",
-            actor=owner,
-            user=owner,
-            account=row.id,
-            currency=row.currency.code,
-            settlement=True,
-        )
-
     async def log_in(self, email: str, password: str) -> User:
         """The user; `WrongPassword` for an unknown address and a wrong password alike, in the same time."""
         async with self.database.connection() as connection:
-            user = await users.user_by_email(connection, email.strip().lower())
+            user = await users.user_by_email(connection, folded(email))
         password_hash = user.password_hash if user else None
         if not await self.passwords.matches(password[: LONGEST_PASSWORD + 1], password_hash) or user is None:
             raise WrongPassword
@@ -98,7 +84,7 @@ class Users:
         if found is None:
             raise UserGone
         user, revoked = found
-        if revoked or claims.issued_at < user.token_epoch:
+        if claims.void(revoked=revoked, token_epoch=user.token_epoch):
             raise TokenRevoked
         if system and user.role is not Role.SYSTEM:
             raise NotSystemUser
@@ -106,7 +92,7 @@ class Users:
 
     async def by_email(self, email: str) -> User | None:
         async with self.database.connection() as connection:
-            return await users.user_by_email(connection, email.strip().lower())
+            return await users.user_by_email(connection, folded(email))
 
     async def everyone(self, limit: int) -> list[User]:
         async with self.database.connection() as connection:
@@ -118,7 +104,7 @@ class Users:
 
 
 def canonical_email(email: str) -> str:
-    email = email.strip().lower()
+    email = folded(email)
     if len(email) > LONGEST_EMAIL or not _EMAIL.fullmatch(email):
         raise InvalidField("email", "must be an e-mail address")
     return email
