@@ -103,9 +103,9 @@ WITH paying AS (SELECT * FROM accounts WHERE NOT settlement ORDER BY balance DES
      receiving AS (SELECT * FROM accounts WHERE NOT settlement ORDER BY balance LIMIT 1),
      head AS (UPDATE journal_head SET position = position + 1 RETURNING position),
      booked AS (
-       INSERT INTO transactions (position, amount, created_at, kind, status, id, requested_by, from_account,
+       INSERT INTO transactions (position, amount, created_at, kind, operation, id, requested_by, from_account,
                                  to_account, currency, idempotency_key, request_digest)
-       SELECT {position}, {amount}, now(), 'TRANSFER', 'COMPLETED', {id}, paying.owner, paying.id, {to},
+       SELECT {position}, {amount}, now(), 'TRANSFER', 'TRANSFER', {id}, paying.owner, paying.id, {to},
               {currency}, {key}, '\\x00' FROM head, paying, receiving),
      moved AS (
        UPDATE accounts a SET balance = a.balance + m.change, last_seq = a.last_seq + 1
@@ -192,8 +192,8 @@ HEADS = {
     f"UPDATE accounts SET held = -1 {RICH}": "accounts_held_not_negative",
     f"UPDATE accounts SET last_seq = -1 {RICH}": "accounts_last_seq_not_negative",
     f"UPDATE accounts SET status = 'CLOSED' {RICH}": "accounts_closed_is_empty",
-    f"UPDATE accounts SET currency = 'inr' {RICH}": "accounts_currency_is_code",
-    f"UPDATE accounts SET exponent = 9 {RICH}": "accounts_exponent_is_small",
+    f"UPDATE accounts SET currency = 'inr' {RICH}": "accounts_currency_fkey",
+    f"UPDATE accounts SET exponent = 9 {RICH}": "accounts_currency_fkey",
     f"UPDATE accounts SET owner = '\\x000000000000000000000009' {RICH}": "accounts_owner_fkey",
     f"UPDATE accounts SET id = '\\x00' {RICH}": "accounts_id_is_object_id",
     "UPDATE users SET email = upper(email)": "users_email_is_canonical",

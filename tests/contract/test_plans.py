@@ -25,9 +25,9 @@ INSERT INTO accounts (id, owner, currency, exponent, balance, last_seq, floor, c
 SELECT decode(lpad(to_hex(n), 24, '0'), 'hex'), decode(lpad(to_hex(1 + n % 200), 24, '0'), 'hex'), 'INR', 2,
        1000000, 6, 0, now(), now()
   FROM generate_series(1, {ACCOUNTS}) AS n;
-INSERT INTO transactions (position, amount, created_at, kind, status, id, requested_by, from_account,
+INSERT INTO transactions (position, amount, created_at, kind, operation, id, requested_by, from_account,
                           to_account, currency, idempotency_key, request_digest)
-SELECT n, 1, now(), 'TRANSFER', 'COMPLETED', decode(lpad(to_hex(n), 24, '0'), 'hex'),
+SELECT n, 1, now(), 'TRANSFER', 'TRANSFER', decode(lpad(to_hex(n), 24, '0'), 'hex'),
        decode(lpad(to_hex(1 + n % 200), 24, '0'), 'hex'),
        decode(lpad(to_hex(1 + n % {ACCOUNTS}), 24, '0'), 'hex'),
        decode(lpad(to_hex(1 + (n + 7) % {ACCOUNTS}), 24, '0'), 'hex'), 'INR', 'key-' || n, '\\x00'

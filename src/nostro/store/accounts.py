@@ -64,6 +64,7 @@ async def insert_account(
     name: str | None,
 ) -> AccountRow:
     """Raises the driver's unique violation on `accounts_one_settlement_per_currency`."""
+    await connection.execute(SQL["insert_currency"], currency.code, currency.exponent)
     return _row(
         await connection.fetchrow(
             SQL["insert_account"], account, owner, currency.code, currency.exponent, settlement, name

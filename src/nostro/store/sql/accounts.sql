@@ -1,5 +1,9 @@
 -- Accounts: opening, reading, changing their status.
 
+-- name: insert_currency
+-- A currency has one number of places for ever: an account in it refers to this row.
+INSERT INTO currencies (code, exponent) VALUES ($1, $2) ON CONFLICT (code) DO NOTHING;
+
 -- name: insert_account
 INSERT INTO accounts (id, owner, currency, exponent, settlement, floor, name, created_at, updated_at)
 VALUES ($1, $2, $3, $4, $5, CASE WHEN $5 THEN NULL ELSE 0 END, $6, clock_timestamp(), clock_timestamp())
@@ -23,14 +27,15 @@ SELECT id, owner, currency, exponent, status::text AS status, balance, held, nam
 
 -- name: balances_for
 -- Session and balance of each request in one look, in their order: the caller and the revocation are judged at
--- the moment of the read. No epoch: no such user; no account: none, or not the caller's.
+-- the moment of the read. No epoch: no such user; no account: none, or not the caller's. IS TRUE keeps the planner
+-- from walking through all accounts of an owner.
 SELECT extract(epoch FROM u.token_epoch)::float8 AS epoch,
        EXISTS (SELECT FROM revoked_tokens r WHERE r.digest = asked.digest) AS revoked,
        a.id, a.currency, a.exponent, a.balance, a.held
   FROM unnest($1::text::bytea[], $2::text::bytea[], $3::text::bytea[]) WITH ORDINALITY
          AS asked (user_id, digest, account_id, nth)
   LEFT JOIN users u ON u.id = asked.user_id
-  LEFT JOIN accounts a ON a.id = asked.account_id AND a.owner = u.id
+  LEFT JOIN accounts a ON a.id = asked.account_id AND (a.owner = u.id) IS TRUE
  ORDER BY asked.nth;
 
 -- name: lock_account

@@ -36,7 +36,7 @@ SELECT 'recorded', t.id, NULL, NULL, t.requested_by, t.kind::text, t.idempotency
        t.from_account, t.to_account, t.amount, t.currency, a.exponent, t.created_at, t.position
   FROM unnest($3::text::bytea[], $4::text::text[], $5::text::text[]) AS wanted (requested_by, kind, idempotency_key)
   JOIN transactions t ON t.requested_by = wanted.requested_by
-                     AND t.kind = wanted.kind::transaction_kind
+                     AND t.operation = wanted.kind::operation
                      AND t.idempotency_key = wanted.idempotency_key
   JOIN accounts a ON a.id = t.from_account;
 
@@ -48,9 +48,9 @@ WITH head AS (
   UPDATE journal_head SET position = position + cardinality($2::text::bytea[]) WHERE single
   RETURNING position - cardinality($2::text::bytea[]) AS before
 ), booked AS (
-  INSERT INTO transactions (position, amount, created_at, kind, status, id, requested_by, from_account,
+  INSERT INTO transactions (position, amount, created_at, kind, operation, id, requested_by, from_account,
                             to_account, currency, idempotency_key, request_digest)
-  SELECT head.before + n.nth, n.amount, $1, n.kind::transaction_kind, 'COMPLETED', n.id, n.requested_by,
+  SELECT head.before + n.nth, n.amount, $1, n.kind::transaction_kind, n.kind::operation, n.id, n.requested_by,
          n.from_account, n.to_account, n.currency, n.idempotency_key, n.request_digest
     FROM head, unnest($2::text::bytea[], $3::text::text[], $4::text::bytea[], $5::text::text[], $6::text::bytea[], $7::text::bytea[], $8::text::bytea[],
                       $9::text::bigint[], $10::text::text[])

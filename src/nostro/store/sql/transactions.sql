@@ -2,11 +2,12 @@
 
 -- name: transaction_seen_by
 -- One transaction, if $2 asked for it or owns one of its accounts; owners' names go to both sides.
-SELECT t.position, t.id, t.kind::text AS kind, t.status::text AS status, t.requested_by, t.idempotency_key,
+SELECT t.position, t.id, t.kind::text AS kind, coalesce(s.status, 'COMPLETED')::text AS status, t.requested_by, t.idempotency_key,
        t.amount, t.currency, f.exponent, t.from_account, t.to_account, t.created_at,
        f.owner AS from_owner, g.owner AS to_owner,
        fu.name AS from_name, fu.email AS from_email, gu.name AS to_name, gu.email AS to_email
   FROM transactions t
+  LEFT JOIN summaries s ON s.position = t.position
   JOIN accounts f ON f.id = t.from_account
   JOIN accounts g ON g.id = t.to_account
   JOIN users fu ON fu.id = f.owner
@@ -14,16 +15,18 @@ SELECT t.position, t.id, t.kind::text AS kind, t.status::text AS status, t.reque
  WHERE t.id = $1 AND ($2::bytea IS NULL OR $2 IN (t.requested_by, f.owner, g.owner));
 
 -- name: transactions_by_key
-SELECT t.position, t.id, t.kind::text AS kind, t.status::text AS status, t.requested_by, t.idempotency_key,
+SELECT t.position, t.id, t.kind::text AS kind, coalesce(s.status, 'COMPLETED')::text AS status, t.requested_by, t.idempotency_key,
        t.amount, t.currency, f.exponent, t.from_account, t.to_account, t.created_at
-  FROM transactions t JOIN accounts f ON f.id = t.from_account
- WHERE t.requested_by = $1 AND t.kind = ANY (enum_range(NULL::transaction_kind)) AND t.idempotency_key = $2
+  FROM transactions t
+  JOIN accounts f ON f.id = t.from_account
+  LEFT JOIN summaries s ON s.position = t.position
+ WHERE t.requested_by = $1 AND t.operation = ANY (enum_range(NULL::operation)) AND t.idempotency_key = $2
  ORDER BY t.position;
 
 -- name: page_of_transactions
 -- The newest transactions of the accounts $1 (all of one owner), $2 of them after skipping $3. Each account's
 -- newest entries come from its own index, so a page costs the pages before it, never the whole ledger.
-SELECT t.position, t.id, t.kind::text AS kind, t.status::text AS status, t.requested_by, t.idempotency_key,
+SELECT t.position, t.id, t.kind::text AS kind, coalesce(s.status, 'COMPLETED')::text AS status, t.requested_by, t.idempotency_key,
        t.amount, t.currency, f.exponent, t.from_account, t.to_account, t.created_at,
        f.owner AS from_owner, g.owner AS to_owner,
        fu.name AS from_name, fu.email AS from_email, gu.name AS to_name, gu.email AS to_email
@@ -34,6 +37,7 @@ SELECT t.position, t.id, t.kind::text AS kind, t.status::text AS status, t.reque
          ORDER BY newest.position DESC
          LIMIT $2 OFFSET $3) AS page
   JOIN transactions t ON t.position = page.position
+  LEFT JOIN summaries s ON s.position = t.position
   JOIN accounts f ON f.id = t.from_account
   JOIN accounts g ON g.id = t.to_account
   JOIN users fu ON fu.id = f.owner

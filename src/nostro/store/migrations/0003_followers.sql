@@ -1,0 +1,2 @@
+-- Tables of followers.
+SELECT 1;

@@ -1,0 +1,2 @@
+-- Tables of mail.
+SELECT 1;

@@ -1,0 +1,2 @@
+-- Tables of webhooks.
+SELECT 1;

@@ -1,0 +1,2 @@
+-- Tables of standing_orders.
+SELECT 1;

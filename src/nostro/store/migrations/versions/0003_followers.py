@@ -1,0 +1,10 @@
+"""Followers; see 0003_followers.sql."""
+
+from nostro.store.migrate import run_script
+
+revision = "0003"
+down_revision = "0002"
+
+
+def upgrade() -> None:
+    run_script("0003_followers.sql")
