@@ -6,14 +6,14 @@ A number is kept as the text it was written in, so that an amount never passes t
 import json
 import re
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import msgspec
 from starlette.requests import Request
 
+from nostro.domain.details import without_duplicates
 from nostro.domain.errors import (
     BodyTooLarge,
-    DuplicateField,
     InvalidAmount,
     InvalidField,
     InvalidKey,
@@ -86,18 +86,9 @@ def _plainly_without_duplicates(body: bytes, fields: Fields) -> bool:
 
 def _refuse_duplicates(body: bytes) -> None:
     try:
-        json.loads(body, object_pairs_hook=_without_duplicates, parse_int=str, parse_constant=_no_constant)
+        json.loads(body, object_pairs_hook=without_duplicates, parse_int=str, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise MalformedJson from error
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise DuplicateField(f"{twice[:60]!a} stands twice in one JSON object")
-    return members
 
 
 def _no_constant(text: str) -> NoReturn:

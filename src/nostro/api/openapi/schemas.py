@@ -10,6 +10,12 @@ from nostro.api.openapi.description import Json
 from nostro.api.openapi.samples import ANN, ANN_ACCOUNT, FUNDS, SEEN_TRANSFER, TRANSFER
 from nostro.api.paging import DEFAULT_LIMIT, LARGEST_LIMIT, LARGEST_SKIP
 from nostro.domain.account import AccountStatus
+from nostro.domain.details import (
+    DEEPEST_METADATA,
+    LARGEST_METADATA,
+    LONGEST_DESCRIPTION,
+    LONGEST_REFERENCE,
+)
 from nostro.domain.money import MAX_MINOR, MAX_TEXT
 from nostro.domain.transaction import Kind, TransactionStatus
 from nostro.domain.user import Role
@@ -45,6 +51,8 @@ COUNT: Json = {"type": "integer", "minimum": 0}
 
 _NOT_BLANK = r"\S"
 _WITHOUT_NUL = r"^[^\u0000]+$"
+_PRINTABLE_LINE = r"^[^\u0000-\u001f\u007f]*$"
+_PRINTABLE_LINES = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]*$"
 _ATOM = r"""[^@\s\u0000-\u001f\u007f<>()\[\]\\,;:"]+"""
 _LAST_LABEL = r"""[^@\s\u0000-\u001f\u007f.<>()\[\]\\,;:"]+"""
 
@@ -75,6 +83,24 @@ OPTIONAL_NAME: Json = NAME | {
     "type": ["string", "null"],
     "minLength": 0,
     "pattern": rf"^$|{_NOT_BLANK}",
+}
+DESCRIPTION: Json = {
+    "type": ["string", "null"],
+    "maxLength": LONGEST_DESCRIPTION,
+    "pattern": _PRINTABLE_LINES,
+    "description": "For people. White space around it is dropped; null or blank: none.",
+}
+REFERENCE: Json = {
+    "type": ["string", "null"],
+    "maxLength": LONGEST_REFERENCE,
+    "pattern": _PRINTABLE_LINE,
+    "description": "A name of your own to find it by; need not be unique. Null or blank: none.",
+}
+METADATA: Json = {
+    "type": ["object", "null"],
+    "description": f"A JSON object of at most {LARGEST_METADATA} bytes and {DEEPEST_METADATA} levels. Every "
+    "digit of its numbers is kept; the order of its members is not.",
+    "examples": [{"order": "A-17", "weight": 1.50}],
 }
 OPTIONAL_CURRENCY: Json = {
     "type": ["string", "null"],
