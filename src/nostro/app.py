@@ -6,8 +6,8 @@ import gc
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 
 import structlog
@@ -33,12 +33,15 @@ from nostro.settings import Environment, Settings, SettingsError, jwt_secret
 from nostro.store.database import RUNTIME_ROLE
 from nostro.store.migrate import ensure_database, migrate
 from nostro.store.safety import unsafe_settings
+from nostro.workers import BACKLOG, Order, SharedPort, Workers
 
 log = structlog.get_logger(__name__)
 
 DATABASE = "nostro"
 _HOUR_S = 3600
 _GRACE_S = 10
+# Of PostgreSQL's connections: what one API process may take, and what is kept for commands and psql.
+_CONNECTIONS_OF_A_PROCESS, _CONNECTIONS_TO_SPARE = 20, 60
 
 
 @asynccontextmanager
@@ -53,7 +56,13 @@ async def database_of(settings: Settings, role: Role) -> AsyncIterator[str]:
         await _refuse_unsafe(dsn, settings)
         yield dsn
         return
-    postgres = EmbeddedPostgres(settings.data_dir, role=role, on_event=_note_postgres)
+    connections = settings.workers * _CONNECTIONS_OF_A_PROCESS + _CONNECTIONS_TO_SPARE
+    postgres = EmbeddedPostgres(
+        settings.data_dir,
+        settings={"max_connections": str(max(100, connections))},
+        role=role,
+        on_event=_note_postgres,
+    )
     try:
         server = await asyncio.to_thread(postgres.start)
         await ensure_database(server.dsn(user="postgres", database="postgres"), DATABASE)
@@ -76,7 +85,7 @@ def _listening_socket(settings: Settings) -> socket.socket:
     """Bound before anything else is started, so that a port that is taken ends the start at once."""
     try:
         family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-        return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+        return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
     except OSError as error:
         where = f"{settings.host}:{settings.port}"
         raise SettingsError(f"HOST and PORT: cannot listen on {where} ({error.strerror}).") from None
@@ -89,30 +98,30 @@ def _note_postgres(event: str, facts: Mapping[str, object]) -> None:
 
 @asynccontextmanager
 async def open_service(settings: Settings, role: Role) -> AsyncIterator[Ledger]:
-    house_currency = currency_of(settings.currency)
-    async with (
-        database_of(settings, role) as dsn,
-        open_ledger(
-            dsn,
-            house_currency=house_currency,
-            frozen_receives=settings.frozen_receives,
-        ) as ledger,
-    ):
+    currency_of(settings.currency)  # an unknown one is refused before anything is started
+    async with database_of(settings, role) as dsn, ledger_on(dsn, settings) as ledger:
         yield ledger
+
+
+def ledger_on(dsn: str, settings: Settings) -> AbstractAsyncContextManager[Ledger]:
+    return open_ledger(
+        dsn,
+        house_currency=currency_of(settings.currency),
+        frozen_receives=settings.frozen_receives,
+    )
 
 
 class _Server(uvicorn.Server):
     """Says when it is ready, and leaves the signals to us: uvicorn would end the process with them."""
 
-    def __init__(self, config: uvicorn.Config, settings: Settings) -> None:
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[str], None]) -> None:
         super().__init__(config)
-        self._settings = settings
+        self._on_ready = on_ready
 
     async def startup(self, sockets: object = None) -> None:
         await super().startup(sockets)  # type: ignore[arg-type]
         if self.started:
-            host, port = self.servers[0].sockets[0].getsockname()[:2]
-            _announce(self._settings, f"http://{f'[{host}]' if ':' in host else host}:{port}")
+            self._on_ready(_url_of(self.servers[0].sockets[0]))
 
     @contextlib.contextmanager
     def capture_signals(self):  # type: ignore[no-untyped-def]
@@ -120,6 +129,11 @@ class _Server(uvicorn.Server):
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.handle_exit, number, None)
         yield
+
+
+def _url_of(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _announce(settings: Settings, url: str) -> None:
@@ -138,8 +152,34 @@ def _announce(settings: Settings, url: str) -> None:
 async def serve(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM; then finish what is in flight, stop the database, keep the data."""
     configure_logs(settings.log_level)
+    currency_of(settings.currency)  # an unknown one is refused before anything is started
     listening = _listening_socket(settings)
-    async with open_service(settings, "service") as ledger:
+    announce = partial(_announce, settings)
+    async with database_of(settings, "service") as dsn:
+        if settings.workers == 1:
+            await serve_on(dsn, settings, listening, announce)
+        else:
+            await _several(settings, dsn, listening, announce)
+
+
+async def _several(
+    settings: Settings, dsn: str, listening: socket.socket, on_ready: Callable[[str], None]
+) -> None:
+    url = _url_of(listening)
+
+    def all_ready() -> None:
+        listening.close()
+        on_ready(url)
+
+    await Workers(settings.workers, Order(settings.handed_on(), dsn), SharedPort(listening), all_ready).run()
+
+
+async def serve_on(
+    dsn: str, settings: Settings, listening: socket.socket, on_ready: Callable[[str], None]
+) -> None:
+    """One API process on the migrated database at `dsn`, until SIGINT or SIGTERM."""
+    configure_logs(settings.log_level)
+    async with ledger_on(dsn, settings) as ledger:
         origins = Origins(settings.allowed_origins, development=settings.environment is Environment.DEVELOPMENT)
         secret = jwt_secret(settings)
         desk = Desk(
@@ -164,7 +204,7 @@ async def serve(settings: Settings) -> None:
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)
         try:
-            await _Server(config, settings).serve(sockets=[listening])
+            await _Server(config, on_ready).serve(sockets=[listening])
         finally:
             chores.cancel()
 

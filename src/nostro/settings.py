@@ -7,6 +7,7 @@ holds the path.
 import os
 import secrets
 import tempfile
+from collections.abc import Iterator
 from contextlib import suppress
 from enum import Enum
 from pathlib import Path
@@ -51,6 +52,7 @@ class Settings(BaseSettings):
     dialect: DialectName = Field(DialectName.BACKEND_LEDGER, alias="NOSTRO_DIALECT")
     cors_origins: str = Field("", alias="NOSTRO_CORS_ORIGINS")
     frozen_receives: bool = Field(False, alias="NOSTRO_FROZEN_RECEIVES")
+    workers: int = Field(1, alias="NOSTRO_WORKERS", ge=1, le=32)
     log_level: str = Field("info", alias="NOSTRO_LOG_LEVEL")
 
     @field_validator("currency")
@@ -89,11 +91,24 @@ class Settings(BaseSettings):
 
     def shown(self) -> dict[str, str]:
         """By environment name, as text, secrets masked."""
-        values = {}
+        return {name: _shown(value) for name, value in self._by_name()}
+
+    def handed_on(self) -> dict[str, str]:
+        """What is set, by environment name, secrets in clear: for a process of our own, through a pipe."""
+        return {
+            name: value.get_secret_value() if isinstance(value, SecretStr) else _shown(value)
+            for name, value in self._by_name()
+            if value is not None
+        }
+
+    def _by_name(self) -> Iterator[tuple[str, Any]]:
         for name, field in type(self).model_fields.items():
-            value: Any = getattr(self, name)
-            values[str(field.alias)] = _shown(value)
-        return values
+            yield str(field.alias), getattr(self, name)
+
+
+def settings_handed_on(values: dict[str, str]) -> Settings:
+    """The settings of the process that handed them on, whatever has become of its environment since."""
+    return Settings(_env_file=None, **values)  # type: ignore[arg-type, call-arg]
 
 
 def _shown(value: object) -> str:

@@ -1,13 +1,15 @@
-"""Data directories of the embedded server, for tests that break it."""
+"""Data directories of the embedded server for tests that break it, and services under load."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from nostro.embedded import EmbeddedPostgres
 from nostro.embedded.processes import servers_in
+from tests.conftest import Service
+from tests.fault.scene import Scene, a_scene, with_a_system_user
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +34,10 @@ def data_dir(empty_dir: Path, finished_cluster: Path) -> Path:
     """A data directory that has been started and stopped before."""
     shutil.copytree(finished_cluster, empty_dir / "pg")
     return empty_dir
+
+
+@pytest.fixture
+def on_a_server(database_url: str, start_service: Callable[..., Service], tmp_path: Path) -> Iterator[Scene]:
+    """A service on the tests' PostgreSQL."""
+    with a_scene(with_a_system_user(start_service()), start_service, database_url, tmp_path) as scene:
+        yield scene

@@ -9,9 +9,7 @@ import asyncio
 import os
 import random
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +18,10 @@ import httpx2
 import pytest
 
 from nostro.embedded.sockets import choose_socket_dir
-from tests.client import Client, Person
 from tests.conftest import Service, start
-from tests.fault.history import PATIENCE_S, History, Load, ask, read_history, rows_of, what_is_wrong
+from tests.fault.history import PATIENCE_S, read_history, what_is_wrong
+from tests.fault.scene import Scene, a_scene, data_dir_of, processes_in, with_a_system_user
 
-SYSTEM = ("system@example.com", "a system secret")
 ASKED = {
     "a": {"source": "1", "target": "2", "rupees": 3, "outcome": "ok", "id": "x"},
     "b": {"source": "1", "target": "2", "rupees": 3, "outcome": "fail", "id": None},
@@ -47,78 +44,6 @@ ASKED = {
 )
 def test_the_checker_finds_what_was_planted(rows: list[Any], wrong: list[str]) -> None:
     assert what_is_wrong(ASKED, rows) == wrong
-
-
-@dataclass
-class Scene:
-    """A service, how to start it again, and a person with money on four accounts."""
-
-    service: Service
-    again: Callable[[], Service]
-    url: str
-    ann: Person
-    accounts: list[str]
-    history: History
-
-    @contextmanager
-    def load(self, seed: int) -> Iterator[Load]:
-        with Load(self.history, lambda: self.service.url, self.ann.token, self.accounts, seed=seed) as load:
-            load.until("ok", 20)
-            yield load
-        print(f"seed {seed}: {dict(self.history.counts)}")  # noqa: T201 - shown when a test fails
-
-    def settle(self) -> None:
-        """Hold the ledger to the history, then ask again for what is unknown, and hold it to that."""
-        asked = read_history(self.history.path)
-        assert what_is_wrong(asked, self._rows()) == []
-        with httpx2.Client(timeout=PATIENCE_S) as http:
-            for key, request in asked.items():
-                if request["outcome"] == "unknown":
-                    event, said = ask(
-                        http,
-                        self.service.url,
-                        self.ann.token,
-                        key,
-                        request["source"],
-                        request["target"],
-                        request["rupees"],
-                    )
-                    assert event == "ok", said
-                    request |= {"outcome": event, "id": said["id"]}
-        assert what_is_wrong(asked, self._rows()) == []
-        verified = self.service.command("verify")
-        assert verified.returncode == 0, verified.stdout
-
-    def _rows(self) -> list[Any]:
-        return asyncio.run(rows_of(self.url, self.ann.id))
-
-
-def with_a_system_user(service: Service) -> Service:
-    made = service.command(
-        *("user", "create", "--email", SYSTEM[0], "--name", "System", "--password", "-", "--system"),
-        stdin=f"{SYSTEM[1]}\n",
-    )
-    assert made.returncode == 0, made.stderr
-    return service
-
-
-@contextmanager
-def a_scene(service: Service, again: Callable[[], Service], url: str, folder: Path) -> Iterator[Scene]:
-    client = Client(service.url)
-    system, ann = client.log_in(*SYSTEM), client.register("Ann")
-    accounts = [ann.open_account() for _ in range(4)]
-    assert [system.fund(account, 1_000_000).status_code for account in accounts] == [201] * 4
-    history = History(folder / "history.jsonl")
-    yield Scene(service, again, url, ann, accounts, history)
-    history.close()
-    client.close()
-
-
-@pytest.fixture
-def on_a_server(database_url: str, start_service: Callable[..., Service], tmp_path: Path) -> Iterator[Scene]:
-    """A service on the tests' PostgreSQL."""
-    with a_scene(with_a_system_user(start_service()), start_service, database_url, tmp_path) as scene:
-        yield scene
 
 
 @pytest.fixture(scope="module")
@@ -144,24 +69,8 @@ def on_its_own(own_server: Service, tmp_path: Path) -> Iterator[Scene]:
         yield scene
 
 
-def data_dir_of(service: Service) -> Path:
-    return Path(service.environment["NOSTRO_DATA_DIR"])
-
-
 def postmaster_of(scene: Scene) -> int:
     return int((data_dir_of(scene.service) / "pg" / "postmaster.pid").read_text().split("\n", 1)[0])
-
-
-def processes_in(directory: Path) -> list[int]:
-    """Processes that work in the directory, as every process of a server does."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if (process / "cwd").readlink().is_relative_to(directory.resolve()):
-                found.append(int(process.name))
-        except OSError:
-            continue  # it ended meanwhile
-    return found
 
 
 def backends_of(scene: Scene) -> list[int]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nostro.settings import Environment, SettingsError, jwt_secret, load_settings
+from nostro.settings import Environment, SettingsError, jwt_secret, load_settings, settings_handed_on
 
 
 @pytest.fixture(autouse=True)
@@ -83,3 +83,16 @@ def test_the_first_run_makes_one_secret_however_many_start_at_once(tmp_path: Pat
     files = list((tmp_path / "var").iterdir())
     assert [file.name for file in files] == ["jwt_secret"]
     assert stat.S_IMODE(files[0].stat().st_mode) == 0o600
+
+
+def test_settings_are_handed_on_whole_whatever_becomes_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Path(".env").write_text("JWT_SECRET=a-secret-of-the-file\nNOSTRO_FROZEN_RECEIVES=true\n")
+    monkeypatch.setenv("NOSTRO_DATABASE_URL", "postgresql://u:hidden@h/d")
+    settings = load_settings(port=4711, workers=2)
+    Path(".env").write_text("JWT_SECRET=another\n")
+    monkeypatch.delenv("NOSTRO_DATABASE_URL")
+    handed_on = settings.handed_on()
+    assert handed_on["JWT_SECRET"] == "a-secret-of-the-file"
+    assert settings_handed_on(handed_on) == settings

@@ -13,6 +13,7 @@ from nostro.domain.errors import NostroError
 from nostro.embedded import EmbeddedError
 from nostro.settings import SettingsError, load_settings
 from nostro.store.migrate import MigrationError
+from nostro.workers import WorkersError
 
 app = typer.Typer(
     name="nostro",
@@ -35,13 +36,15 @@ def serve(
     port: Annotated[int | None, typer.Option(help="0 picks a free port (default 3000, or PORT).")] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on (default 127.0.0.1, or HOST).")] = None,
     data_dir: DataDir = None,
+    workers: Annotated[int | None, typer.Option(help="API processes (default 1, or NOSTRO_WORKERS).")] = None,
 ) -> None:
     """Serve the API until Ctrl-C.
 
     Example: nostro serve --port 3000 --data-dir ./var
     """
     runtime: Runtime = context.obj
-    runtime.run(runtime.serve(load_settings(port=port, host=host, data_dir=data_dir)))  # type: ignore[arg-type]
+    settings = load_settings(port=port, host=host, data_dir=data_dir, workers=workers)
+    runtime.run(runtime.serve(settings))  # type: ignore[arg-type]
 
 
 @app.command()
@@ -70,7 +73,7 @@ def command_line(runtime: Runtime) -> int:
     """
     try:
         app(obj=runtime)
-    except (NostroError, SettingsError, EmbeddedError, MigrationError) as error:
+    except (NostroError, SettingsError, EmbeddedError, MigrationError, WorkersError) as error:
         return _refused(error)
     return 0
 
