@@ -51,6 +51,12 @@ class Person:
     def post(self, path: str, body: object = None, **options: Any) -> httpx2.Response:
         return self.client.request("POST", path, body, token=self.token, **options)
 
+    def patch(self, path: str, body: object = None, **options: Any) -> httpx2.Response:
+        return self.client.request("PATCH", path, body, token=self.token, **options)
+
+    def put(self, path: str, body: object = None, **options: Any) -> httpx2.Response:
+        return self.client.request("PUT", path, body, token=self.token, **options)
+
 
 class Client:
     """Talks to one service; keeps connections, not cookies."""

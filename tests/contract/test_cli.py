@@ -27,7 +27,8 @@ from tests.contract.scenes import NOBODY
 SOURCE = Path(__file__).parent.parent.parent / "src"
 COMMANDS = [
     *("serve", "config", "version", "verify", "transfer", "bench"),
-    *("user create", "user list", "account open", "account list", "account show", "account status"),
+    *("user create", "user list", "account open", "account list", "account show", "account edit"),
+    "account status",
 ]
 INVARIANTS = sorted(path.stem for path in (SOURCE / "nostro/store/sql/invariants").glob("*.sql"))
 

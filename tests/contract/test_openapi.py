@@ -229,6 +229,11 @@ def _look_at_accounts(house: House, witness: Witness, ann: Person) -> None:
         path = f"/api/accounts/balance/{wanted}"
         witness.look("GET /api/accounts/balance/{account}", ann.get(path))
         witness.look("GET /api/accounts/{account}", ann.get(f"/api/accounts/{wanted}"))
+        change = {"name": "Trip", "metadata": {"to": "Nara", "nights": 3}}
+        witness.look("PATCH /api/accounts/{account}", ann.patch(f"/api/accounts/{wanted}", change))
+    witness.look("PATCH /api/accounts/{account}", ann.patch(f"/api/accounts/{account}", {"reference": 1}))
+    witness.look("GET /api/accounts", ann.get("/api/accounts?metadata[to]=Nara&text=trip"))
+    witness.look("GET /api/accounts", ann.get("/api/accounts?reference=%00"))
     witness.look("GET /api/accounts/user/{user}", ann.get(f"/api/accounts/user/{ann.id}"))
     for person in (ann, house.system):
         witness.look("GET /api/accounts/all", person.get("/api/accounts/all"))

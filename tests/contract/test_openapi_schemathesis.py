@@ -26,6 +26,7 @@ _RULES_BEYOND_SCHEMAS = (
     "POST /api/auth/register",
     "POST /api/auth/reset-password",
     "POST /api/accounts",
+    "PATCH /api/accounts/{account}",
     "POST /api/accounts/{account}/status",
     "POST /api/transactions",
     "POST /api/transactions/bulk",

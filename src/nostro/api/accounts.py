@@ -1,28 +1,31 @@
-"""Opening accounts, listing them, their balance and their status."""
+"""Opening accounts, listing and finding them, their balance, their status and what is said of them."""
 
 from urllib.parse import unquote
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from nostro.api.bodies import Fields, optional_text_of, read_fields, require, string_of, text_of
+from nostro.api.bodies import Fields, read_fields, require, string_of, text_of
 from nostro.api.desk import Desk
+from nostro.api.details import details_of
 from nostro.api.documents import account_document, balance_document, json_answer, user_document
 from nostro.api.paging import page_of
-from nostro.domain.errors import InvalidId, NotFound, UnknownAccount, UnknownCurrency
+from nostro.api.searching import wanted_of
+from nostro.domain.errors import InvalidId, NotFound, NotSystemUser, UnknownAccount, UnknownCurrency
 from nostro.domain.ids import parse_id
 from nostro.domain.money import Currency
 from nostro.domain.user import Role
 from nostro.ledger.accounts import parse_status
 from nostro.ledger.currencies import currency_of
 from nostro.ledger.users import canonical_email
+from nostro.store.accounts import ANY_ACCOUNT
 
 
 async def open_account(request: Request, desk: Desk) -> Response:
     user = await desk.user(request)
     fields = await read_fields(request)
-    name = optional_text_of(fields, "name") or None
-    row = await desk.ledger.accounts.open(user, _currency(fields, desk.ledger.house_currency), name)
+    currency = _currency(fields, desk.ledger.house_currency)
+    row = await desk.ledger.accounts.open(user, currency, details_of(fields))
     return desk.answer(request, "account_opened", {"account": account_document(row)})
 
 
@@ -37,9 +40,10 @@ def _currency(fields: Fields, house: Currency) -> Currency:
 
 async def list_accounts(request: Request, desk: Desk) -> Response:
     user = await desk.user(request)
-    rows = await desk.ledger.accounts.of(user.id)
+    wanted = wanted_of(request)
+    rows = await desk.ledger.accounts.of(user.id, wanted)
     status, message = desk.dialect(request).answer("no_account_yet")
-    if not rows and status >= 400:
+    if not rows and status >= 400 and wanted == ANY_ACCOUNT:
         raise NotFound(message.format(name=user.name))
     return json_answer(200, {"success": True, "accounts": [account_document(row) for row in rows]})
 
@@ -71,9 +75,11 @@ async def accounts_of_user(request: Request, desk: Desk) -> Response:
 
 
 async def all_accounts(request: Request, desk: Desk) -> Response:
-    await desk.user(request, system=True)
+    user = await desk.user(request)
+    if user.role is Role.CUSTOMER:
+        raise NotSystemUser
     limit, skip = page_of(request)
-    rows = await desk.ledger.accounts.all(limit=limit, skip=skip)
+    rows = await desk.ledger.accounts.all(wanted_of(request), limit=limit, skip=skip)
     return json_answer(
         200,
         {
@@ -112,3 +118,10 @@ async def change_status(request: Request, desk: Desk) -> Response:
     return json_answer(
         200, {"message": "Account status changed", "success": True, "account": account_document(row)}
     )
+
+
+async def change_details(request: Request, desk: Desk) -> Response:
+    user = await desk.user(request)
+    account = parse_id(request.path_params["account"], "accountId")
+    row = await desk.ledger.accounts.change_details(user, account, details_of(await read_fields(request)))
+    return json_answer(200, {"success": True, "account": account_document(row)})

@@ -4,8 +4,26 @@ None means absent, null or (for texts) blank; domain/details.py has the rules.
 """
 
 from nostro.api.bodies import Fields, optional_text_of
-from nostro.domain.details import valid_description, valid_metadata, valid_reference
+from nostro.domain.details import Details, valid_description, valid_metadata, valid_reference
 from nostro.domain.errors import MalformedJson
+from nostro.ledger.users import valid_name
+
+
+def details_of(fields: Fields) -> Details:
+    """Those of an account that the body gives. Raises what the four below raise."""
+    readers = {
+        "name": name_of,
+        "description": description_of,
+        "reference": reference_of,
+        "metadata": metadata_of,
+    }
+    return {name: read(fields) for name, read in readers.items() if name in fields}
+
+
+def name_of(fields: Fields) -> str | None:
+    """One line of 1 to 200 printable characters, or "" for none. Raises `InvalidField`."""
+    text = optional_text_of(fields, "name")
+    return valid_name(text) if text else None
 
 
 def description_of(fields: Fields) -> str | None:

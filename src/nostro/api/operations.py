@@ -38,6 +38,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("GET", f"{ACCOUNTS}/by-email/{{email}}", accounts.accounts_by_email),
     Operation("GET", f"{ACCOUNTS}/user/{{user}}", accounts.accounts_of_user),
     Operation("GET", f"{ACCOUNTS}/{{account}}", accounts.one_account),
+    Operation("PATCH", f"{ACCOUNTS}/{{account}}", accounts.change_details),
     Operation("POST", f"{ACCOUNTS}/{{account}}/status", accounts.change_status),
     Operation("POST", TRANSACTIONS, transactions.transfer, "transfer"),
     Operation("POST", BULK, bulk.bulk),

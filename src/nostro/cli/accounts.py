@@ -1,20 +1,36 @@
 """`nostro account …`: what is in the accounts, and their status."""
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from nostro.cli.session import AsJson, DataDir, show, with_ledger
+from nostro.domain.details import Details, valid_description, valid_metadata, valid_reference
 from nostro.domain.errors import NotFound
 from nostro.domain.ids import parse_id, show_id
 from nostro.domain.money import show_amount
 from nostro.ledger.accounts import parse_status
 from nostro.ledger.currencies import currency_of
 from nostro.ledger.service import Ledger
+from nostro.ledger.users import valid_name
 from nostro.settings import Settings
 from nostro.store.accounts import AccountRow
 
-app = typer.Typer(help="Open, list and show accounts; change their status.", no_args_is_help=True)
+app = typer.Typer(help="Open, list, show and describe accounts; change their status.", no_args_is_help=True)
+
+Name = Annotated[str | None, typer.Option(help="A name for the account.")]
+Description = Annotated[str | None, typer.Option(help="What it is for, in up to 500 characters.")]
+Reference = Annotated[str | None, typer.Option(help="A name of your own to find it by.")]
+Metadata = Annotated[str | None, typer.Option(help="A JSON object.")]
+
+_RULES: dict[str, Callable[[str], str | None]] = {
+    "name": valid_name,
+    "description": valid_description,
+    "reference": valid_reference,
+    "metadata": valid_metadata,
+}
 
 
 def _document(row: AccountRow) -> dict[str, Any]:
@@ -22,11 +38,22 @@ def _document(row: AccountRow) -> dict[str, Any]:
         "_id": show_id(row.id),
         "user": show_id(row.owner),
         "name": row.name,
+        "description": row.description,
+        "reference": row.reference,
+        "metadata": msgspec.Raw(row.metadata.encode()) if row.metadata else None,
         "status": row.status.value,
         "currency": row.currency.code,
         "balance": show_amount(row.balance, row.currency.exponent),
         "available": show_amount(row.balance - row.held, row.currency.exponent),
         "systemAccount": row.settlement,
+    }
+
+
+def _details(name: str | None, description: str | None, reference: str | None, metadata: str | None) -> Details:
+    """Those that were given; an empty text takes one away."""
+    texts = {"name": name, "description": description, "reference": reference, "metadata": metadata}
+    return {
+        detail: _RULES[detail](text) if text else None for detail, text in texts.items() if text is not None
     }
 
 
@@ -39,7 +66,10 @@ def open_account(
     context: typer.Context,
     email: Annotated[str, typer.Option(help="The owner's e-mail address.")],
     currency: Annotated[str | None, typer.Option(help="ISO 4217 code (default NOSTRO_CURRENCY).")] = None,
-    name: Annotated[str | None, typer.Option(help="A name for the account.")] = None,
+    name: Name = None,
+    description: Description = None,
+    reference: Reference = None,
+    metadata: Metadata = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -47,12 +77,13 @@ def open_account(
 
     Example: nostro account open --email system@example.com --currency USD
     """
+    given = _details(name, description, reference, metadata)
 
     async def work(ledger: Ledger, settings: Settings) -> dict[str, Any]:
         owner = await ledger.users.by_email(email)
         if owner is None:
             raise NotFound("There is no user with this e-mail address")
-        row = await ledger.accounts.open(owner, currency_of(currency or settings.currency), name)
+        row = await ledger.accounts.open(owner, currency_of(currency or settings.currency), given)
         return _document(row)
 
     made = with_ledger(context, data_dir, work)
@@ -92,6 +123,30 @@ def show_account(
 
     async def work(ledger: Ledger, _: Settings) -> dict[str, Any]:
         return _document(await ledger.accounts.by_id(parse_id(account, "account")))
+
+    row = with_ledger(context, data_dir, work)
+    show(row, as_json, _line(row))
+
+
+@app.command("edit")
+def change_details(
+    context: typer.Context,
+    account: Annotated[str, typer.Argument(help="The account's id.")],
+    name: Name = None,
+    description: Description = None,
+    reference: Reference = None,
+    metadata: Metadata = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change what is said of an account; an empty text takes it away.
+
+    Example: nostro account edit 6742f0a1b2c3d4e5f6071829 --reference FLAT-12 --metadata '{"rooms": 2}'
+    """
+    given = _details(name, description, reference, metadata)
+
+    async def work(ledger: Ledger, _: Settings) -> dict[str, Any]:
+        return _document(await ledger.accounts.change_details(None, parse_id(account, "account"), given))
 
     row = with_ledger(context, data_dir, work)
     show(row, as_json, _line(row))

@@ -7,10 +7,14 @@ every number keeps the digits it was given: none passes through a float (tests/u
 
 import json
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, NoReturn
 
 from nostro.domain.errors import DuplicateField, InvalidField
+
+# Those of an account that are given, by name (name, description, reference, metadata); None takes one away.
+Details = Mapping[str, str | None]
 
 LONGEST_DESCRIPTION = 500
 LONGEST_REFERENCE = 140

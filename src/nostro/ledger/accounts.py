@@ -1,8 +1,9 @@
-"""Accounts: opening them, seeing them, changing their status."""
+"""Accounts: opening them, seeing them, changing their status and what is said of them."""
 
 from dataclasses import dataclass
 
 from nostro.domain.account import AccountStatus, may_become
+from nostro.domain.details import Details
 from nostro.domain.errors import (
     InvalidField,
     NotOperator,
@@ -15,8 +16,8 @@ from nostro.domain.user import Role
 from nostro.ledger.openings import open_in
 from nostro.ledger.users import valid_name
 from nostro.store import accounts, journal
-from nostro.store.accounts import AccountRow
-from nostro.store.database import Database
+from nostro.store.accounts import ANY_ACCOUNT, AccountRow, Wanted
+from nostro.store.database import Connection, Database
 from nostro.store.failures import broken_constraint
 from nostro.store.users import User
 
@@ -25,13 +26,14 @@ from nostro.store.users import User
 class Accounts:
     database: Database
 
-    async def open(self, owner: User, currency: Currency, name: str | None) -> AccountRow:
+    async def open(self, owner: User, currency: Currency, details: Details | None = None) -> AccountRow:
         """A new account. A system user's is its settlement account: one per currency, `StatusConflict` else."""
         settlement = owner.role is Role.SYSTEM
-        name = valid_name(name) if name is not None else None
         try:
             async with self.database.transaction() as connection:
-                return await open_in(connection, owner.id, currency, settlement=settlement, name=name)
+                return await open_in(
+                    connection, owner.id, currency, settlement=settlement, details=details or {}
+                )
         except Exception as error:
             if broken_constraint(error) == "accounts_one_settlement_per_currency":
                 raise StatusConflict(
@@ -39,14 +41,14 @@ class Accounts:
                 ) from error
             raise
 
-    async def of(self, owner: ObjectId) -> list[AccountRow]:
+    async def of(self, owner: ObjectId, wanted: Wanted = ANY_ACCOUNT) -> list[AccountRow]:
         """In order of opening."""
         async with self.database.connection() as connection:
-            return await accounts.accounts_of(connection, owner)
+            return await accounts.accounts_of(connection, owner, wanted)
 
-    async def all(self, *, limit: int, skip: int) -> list[AccountRow]:
+    async def all(self, wanted: Wanted = ANY_ACCOUNT, *, limit: int, skip: int) -> list[AccountRow]:
         async with self.database.connection() as connection:
-            return await accounts.all_accounts(connection, limit, skip)
+            return await accounts.all_accounts(connection, wanted, limit, skip)
 
     async def by_id(self, account: ObjectId, owner: ObjectId | None = None) -> AccountRow:
         """`UnknownAccount` when there is none, or when it is not `owner`'s."""
@@ -65,34 +67,60 @@ class Accounts:
         (tests/concurrency/test_races.py::test_no_debit_is_written_after_an_acknowledged_freeze).
         Raises `UnknownAccount`, `NotOperator` (the owner may not do this alone) or `StatusConflict`.
         """
-        by_operator = actor is None or actor.role is Role.OPERATOR
         reason = valid_name(reason, "reason")
         async with self.database.transaction() as connection:
-            locked = await accounts.lock_status(connection, account)
-            if locked is None or (actor and not by_operator and locked[0] != actor.id):
-                raise UnknownAccount
-            owner, before, balance, held = locked
-            _check_change(before, after, by_operator=by_operator, is_empty=balance == 0 and held == 0)
+            locked = await _locked(connection, account, actor)
+            _check_change(locked, after, by_operator=is_operator(actor))
             row = await accounts.set_status(connection, account, after)
             await journal.append_event(
                 connection,
                 "ACCOUNT_STATUS_CHANGED",
                 actor=actor.id if actor else None,
-                user=owner,
+                user=row.owner,
                 account=account,
-                before=before.value,
+                before=locked.status.value,
                 after=after.value,
                 reason=reason,
             )
         return row
 
+    async def change_details(self, actor: User | None, account: ObjectId, given: Details) -> AccountRow:
+        """Change what is given of name, description, reference and metadata; the owner may, and operators.
 
-def _check_change(before: AccountStatus, after: AccountStatus, *, by_operator: bool, is_empty: bool) -> None:
-    if not may_become(before, after, by_operator=True):
-        raise StatusConflict(f"An account that is {before.value} cannot become {after.value}")
-    if not may_become(before, after, by_operator=by_operator):
+        An event tells what it was before and what it is now; there is none when nothing changes. `actor` None:
+        the command line. Raises `UnknownAccount`.
+        """
+        async with self.database.transaction() as connection:
+            row = await _locked(connection, account, actor)
+            before = {name: value for name in given if (value := row.details[name]) != given[name]}
+            if not before:
+                return row
+            changed = await accounts.set_details(connection, account, {**row.details, **given})
+            await accounts.append_details_changed(
+                connection, changed, actor.id if actor else None, before, {name: given[name] for name in before}
+            )
+        return changed
+
+
+def is_operator(actor: User | None) -> bool:
+    """Whether `actor` may do what operators may; None is the command line, which may everything."""
+    return actor is None or actor.role is Role.OPERATOR
+
+
+async def _locked(connection: Connection, account: ObjectId, actor: User | None) -> AccountRow:
+    """The account under its lock; `UnknownAccount` unless it is the actor's or the actor is an operator."""
+    row = await accounts.lock_account(connection, account)
+    if row is None or (actor and not is_operator(actor) and row.owner != actor.id):
+        raise UnknownAccount
+    return row
+
+
+def _check_change(row: AccountRow, after: AccountStatus, *, by_operator: bool) -> None:
+    if not may_become(row.status, after, by_operator=True):
+        raise StatusConflict(f"An account that is {row.status.value} cannot become {after.value}")
+    if not may_become(row.status, after, by_operator=by_operator):
         raise NotOperator
-    if after is AccountStatus.CLOSED and not is_empty:
+    if after is AccountStatus.CLOSED and (row.balance != 0 or row.held != 0):
         raise StatusConflict("An account is closed only when its balance is 0 and nothing is held")
 
 

@@ -54,7 +54,13 @@ class Users:
                     connection, "USER_REGISTERED", actor=user, user=user, role=role.value
                 )
                 if role is Role.SYSTEM:
-                    await open_in(connection, user, self.house_currency, settlement=True, name="Settlement")
+                    await open_in(
+                        connection,
+                        user,
+                        self.house_currency,
+                        settlement=True,
+                        details={"name": "Settlement"},
+                    )
                 created = await users.user_by_id(connection, user)
         except Exception as error:
             if broken_constraint(error) == "users_email_key":

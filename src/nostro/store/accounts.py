@@ -4,13 +4,18 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+import msgspec
+
 from nostro.domain.account import AccountStatus
+from nostro.domain.details import Details, valid_metadata
 from nostro.domain.ids import ObjectId
 from nostro.domain.money import Currency
 from nostro.domain.user import Claims
 from nostro.store.arrays import bytes_array
 from nostro.store.database import Connection
 from nostro.store.queries import SQL
+
+_DETAILS = ("name", "description", "reference", "metadata")
 
 
 class AccountRow(NamedTuple):
@@ -26,6 +31,33 @@ class AccountRow(NamedTuple):
     settlement: bool
     created_at: datetime
     updated_at: datetime
+    description: str | None = None
+    reference: str | None = None
+    metadata: str | None = None  # JSON text, every number with its digits
+
+    @property
+    def details(self) -> dict[str, str | None]:
+        return {
+            "name": self.name,
+            "description": self.description,
+            "reference": self.reference,
+            "metadata": valid_metadata(self.metadata) if self.metadata else None,
+        }
+
+
+class Wanted(NamedTuple):
+    """Which accounts are looked for: all that fit in everything that is not None.
+
+    `metadata`: JSON objects, one of which the account's holds; `text`: part of name, description or reference,
+    in any case.
+    """
+
+    reference: str | None = None
+    metadata: Sequence[str] | None = None
+    text: str | None = None
+
+
+ANY_ACCOUNT = Wanted()
 
 
 class BalanceRow(NamedTuple):
@@ -51,6 +83,9 @@ def _row(row: Any) -> AccountRow:
         settlement=row["settlement"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],
+        description=row["description"],
+        reference=row["reference"],
+        metadata=row["metadata"],
     )
 
 
@@ -59,15 +94,17 @@ async def insert_account(
     account: ObjectId,
     owner: ObjectId,
     currency: Currency,
+    details: Details,
     *,
     settlement: bool,
-    name: str | None,
 ) -> AccountRow:
     """Raises the driver's unique violation on `accounts_one_settlement_per_currency`."""
     await connection.execute(SQL["insert_currency"], currency.code, currency.exponent)
     return _row(
         await connection.fetchrow(
-            SQL["insert_account"], account, owner, currency.code, currency.exponent, settlement, name
+            SQL["insert_account"],
+            *(account, owner, currency.code, currency.exponent, settlement),
+            *(details.get(name) for name in _DETAILS),
         )
     )
 
@@ -77,12 +114,14 @@ async def account_by_id(connection: Connection, account: ObjectId) -> AccountRow
     return _row(row) if row else None
 
 
-async def accounts_of(connection: Connection, owner: ObjectId) -> list[AccountRow]:
-    return [_row(row) for row in await connection.fetch(SQL["accounts_of"], owner)]
+async def accounts_of(
+    connection: Connection, owner: ObjectId, wanted: Wanted = ANY_ACCOUNT
+) -> list[AccountRow]:
+    return [_row(row) for row in await connection.fetch(SQL["accounts_of"], owner, *wanted)]
 
 
-async def all_accounts(connection: Connection, limit: int, skip: int) -> list[AccountRow]:
-    return [_row(row) for row in await connection.fetch(SQL["all_accounts"], limit, skip)]
+async def all_accounts(connection: Connection, wanted: Wanted, limit: int, skip: int) -> list[AccountRow]:
+    return [_row(row) for row in await connection.fetch(SQL["all_accounts"], *wanted, limit, skip)]
 
 
 async def settlement_accounts(connection: Connection, owner: ObjectId) -> list[ObjectId]:
@@ -112,13 +151,34 @@ def _balance(row: Any) -> BalanceRow | None:
     return BalanceRow(epoch, revoked, account, Currency(currency, exponent), balance, held)
 
 
-async def lock_status(
-    connection: Connection, account: ObjectId
-) -> tuple[ObjectId, AccountStatus, int, int] | None:
-    """Lock the account until the transaction ends; its owner, status, balance and held, as of the lock."""
+async def lock_account(connection: Connection, account: ObjectId) -> AccountRow | None:
+    """Lock the account until the transaction ends; it as it is then."""
     row = await connection.fetchrow(SQL["lock_account"], account)
-    return (row["owner"], AccountStatus(row["status"]), row["balance"], row["held"]) if row else None
+    return _row(row) if row else None
 
 
 async def set_status(connection: Connection, account: ObjectId, status: AccountStatus) -> AccountRow:
     return _row(await connection.fetchrow(SQL["set_status"], account, status.value))
+
+
+async def set_details(connection: Connection, account: ObjectId, details: Details) -> AccountRow:
+    values = (details[name] for name in _DETAILS)
+    return _row(await connection.fetchrow(SQL["set_details"], account, *values))
+
+
+async def append_details_changed(
+    connection: Connection, row: AccountRow, actor: ObjectId | None, before: Details, after: Details
+) -> None:
+    """The event of `set_details`, as the last act of its transaction. Metadata goes in as it is written."""
+    details = {"before": _as_json(before), "after": _as_json(after)}
+    await connection.fetchval(
+        SQL["append_event"],
+        *("ACCOUNT_DETAILS_CHANGED", actor, row.owner, row.id, msgspec.json.encode(details).decode()),
+    )
+
+
+def _as_json(details: Details) -> dict[str, object]:
+    return {
+        name: msgspec.Raw(value.encode()) if name == "metadata" and value is not None else value
+        for name, value in details.items()
+    }

@@ -4,13 +4,23 @@ from typing import Final
 
 from nostro.api.dialects import Dialect
 from nostro.api.openapi.description import Access, Body, Description, Descriptions, Json, Success
-from nostro.api.openapi.samples import ANN, ANN_ACCOUNT, ANN_ACCOUNT_ID, FROZEN_ACCOUNT, NEW_ACCOUNT
+from nostro.api.openapi.samples import (
+    ANN,
+    ANN_ACCOUNT,
+    ANN_ACCOUNT_ID,
+    DESCRIBED_ACCOUNT,
+    FROZEN_ACCOUNT,
+    NEW_ACCOUNT,
+)
 from nostro.api.openapi.schemas import (
     COUNT,
     CURRENCY,
+    DESCRIPTION,
+    METADATA,
     NAME,
     OPTIONAL_CURRENCY,
     OPTIONAL_NAME,
+    REFERENCE,
     TEXT,
     list_of,
     ref,
@@ -37,6 +47,20 @@ PAGE_RULE = InvalidField("limit", "must be a whole number from 1 to 200")
 PAGE_FIELDS: Json = {"limit": COUNT, "skip": COUNT}
 
 
+_DETAILS: Json = {
+    "name": OPTIONAL_NAME,
+    "description": DESCRIPTION,
+    "reference": REFERENCE,
+    "metadata": METADATA,
+}
+_DETAIL_RULES = (
+    InvalidField("name", "must be one line of 1 to 200 printable characters"),
+    InvalidField("metadata", "must be a JSON object"),
+)
+_SEARCH_RULE = InvalidField("reference", "must be one line of at most 140 printable characters")
+_SEARCH = ("reference", "metadata", "text")
+
+
 def _without_an_account(dialect: Dialect) -> tuple[NostroError, ...]:
     status, message = dialect.answer("no_account_yet")
     return (NotFound(message.format(name=ANN["name"])),) if status >= 400 else ()
@@ -51,9 +75,12 @@ DESCRIPTIONS: Descriptions = {
         "one per currency. Also at `/api/accounts/create`, `/accounts` and `/api/account`.",
         access=Access.USER,
         body=Body(
-            {"currency": OPTIONAL_CURRENCY, "name": OPTIONAL_NAME},
+            {"currency": OPTIONAL_CURRENCY} | _DETAILS,
             (),
-            {"plain": {}, "named": {"currency": "INR", "name": "Rent"}},
+            {
+                "plain": {},
+                "named": {"currency": "INR", "name": "Rent", "reference": "FLAT-12", "metadata": {"rooms": 2}},
+            },
             optional=True,
         ),
         answers=(
@@ -66,7 +93,7 @@ DESCRIPTIONS: Descriptions = {
             ),
         ),
         refusals=(
-            InvalidField("name", "must be one line of 1 to 200 printable characters"),
+            *_DETAIL_RULES,
             UnknownCurrency(),
             StatusConflict("The system user has its settlement account in INR already"),
         ),
@@ -77,16 +104,18 @@ DESCRIPTIONS: Descriptions = {
         summary="List my accounts",
         text="In order of opening, each with its balance. Also at `/accounts` and `/api/account`.",
         access=Access.USER,
+        parameters=_SEARCH,
         answers=(Success("The caller's accounts.", _LIST, _LISTED),),
+        refusals=(_SEARCH_RULE,),
         in_dialect=_without_an_account,
     ),
     ("GET", f"{ACCOUNTS}/all"): Description(
         name="listAllAccounts",
         tag=_TAG,
-        summary="List everybody's accounts (system users only)",
+        summary="List everybody's accounts (system users, operators and auditors only)",
         text="In pages, in order of opening.",
         access=Access.SYSTEM,
-        parameters=("limit", "skip"),
+        parameters=("limit", "skip", *_SEARCH),
         answers=(Success("One page.", _LIST | PAGE_FIELDS, _LISTED | {"limit": 50, "skip": 0}),),
         refusals=(PAGE_RULE,),
     ),
@@ -151,6 +180,25 @@ DESCRIPTIONS: Descriptions = {
         parameters=("account",),
         answers=(Success("The account.", {"account": ref("Account")}, {"account": ANN_ACCOUNT}),),
         refusals=(_NO_ID, UnknownAccount()),
+    ),
+    ("PATCH", f"{ACCOUNTS}/{{account}}"): Description(
+        name="changeAccountDetails",
+        tag=_TAG,
+        summary="Change what is said of an account",
+        text="What is absent stays as it is, null takes it away; metadata is replaced as a whole. For the "
+        "owner and operators.",
+        access=Access.USER,
+        parameters=("account",),
+        body=Body(
+            _DETAILS,
+            (),
+            {"name": {"name": "Rent", "reference": "FLAT-12"}, "forget": {"metadata": None}},
+            optional=True,
+        ),
+        answers=(
+            Success("The account as it is now.", {"account": ref("Account")}, {"account": DESCRIBED_ACCOUNT}),
+        ),
+        refusals=(_NO_ID, *_DETAIL_RULES, UnknownAccount()),
     ),
     ("POST", f"{ACCOUNTS}/{{account}}/status"): Description(
         name="changeAccountStatus",

@@ -83,6 +83,11 @@ TRANSFER_ID = _RENT.id.hex()
 ANN: Any = plain(_user_document(_ANN))
 ANN_ACCOUNT: Any = plain(account_document(_ANN_ROW))
 NEW_ACCOUNT: Any = plain(account_document(_ANN_ROW._replace(balance=0)))
+DESCRIBED_ACCOUNT: Any = plain(
+    account_document(
+        _ANN_ROW._replace(name="Rent", reference="FLAT-12", metadata='{"lease": "2026-11", "rooms": 2}')
+    )
+)
 FROZEN_ACCOUNT: Any = plain(account_document(_ANN_ROW._replace(status=AccountStatus.FROZEN)))
 TRANSFER: Any = plain(transaction_document(_RENT))
 SEEN_TRANSFER: Any = plain(seen_document(_SEEN, _ANN))
