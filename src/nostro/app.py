@@ -25,7 +25,9 @@ from nostro.cli.commands import command_line
 from nostro.cli.session import Role, Runtime
 from nostro.domain.errors import Unavailable
 from nostro.embedded import EmbeddedPostgres
+from nostro.followers.running import AnyFollower, following
 from nostro.ledger.currencies import currency_of
+from nostro.ledger.head import JournalWatch
 from nostro.ledger.resets import PasswordResets
 from nostro.ledger.service import Ledger, open_ledger
 from nostro.logs import configure_logs
@@ -204,15 +206,32 @@ async def serve_on(
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)
         try:
-            await _Server(config, on_ready).serve(sockets=[listening])
+            async with _followers(ledger, settings):
+                await _Server(config, on_ready).serve(sockets=[listening])
         finally:
             chores.cancel()
+
+
+def _all_followers(_ledger: Ledger, _settings: Settings) -> list[AnyFollower]:
+    """Everything that happens after a commit. Each process has all of them; they share the work."""
+    return []
+
+
+@asynccontextmanager
+async def _followers(ledger: Ledger, settings: Settings) -> AsyncIterator[None]:
+    all_followers = _all_followers(ledger, settings) if settings.followers else []
+    async with (
+        JournalWatch(ledger.database) as watch,
+        following(ledger.database, all_followers, watch),
+    ):
+        yield
 
 
 async def _chores(ledger: Ledger) -> None:
     while True:
         with contextlib.suppress(Unavailable):
             await ledger.users.forget_expired_tokens()
+            await ledger.following.forget_old()
         await asyncio.sleep(_HOUR_S)
 
 

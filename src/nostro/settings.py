@@ -53,6 +53,7 @@ class Settings(BaseSettings):
     cors_origins: str = Field("", alias="NOSTRO_CORS_ORIGINS")
     frozen_receives: bool = Field(False, alias="NOSTRO_FROZEN_RECEIVES")
     workers: int = Field(1, alias="NOSTRO_WORKERS", ge=1, le=32)
+    followers: bool = Field(True, alias="NOSTRO_FOLLOWERS")
     log_level: str = Field("info", alias="NOSTRO_LOG_LEVEL")
 
     @field_validator("currency")

@@ -9,6 +9,8 @@ from nostro.domain.posting import Policy
 from nostro.ledger.accounts import Accounts
 from nostro.ledger.balances import BalanceReader
 from nostro.ledger.committer import Committer
+from nostro.ledger.events import EventReader
+from nostro.ledger.following import Following
 from nostro.ledger.passwords import Passwords
 from nostro.ledger.transfers import Transfers
 from nostro.ledger.users import Users
@@ -23,6 +25,8 @@ class Ledger:
     accounts: Accounts
     transfers: Transfers
     balances: BalanceReader
+    events: EventReader
+    following: Following
     house_currency: Currency
 
     async def ping(self) -> None:
@@ -53,6 +57,8 @@ async def open_ledger(
                 accounts=Accounts(database),
                 transfers=Transfers(database, committer),
                 balances=balances,
+                events=EventReader(database),
+                following=Following(database),
                 house_currency=house_currency,
             )
     finally:

@@ -1,4 +1,4 @@
-"""Connections: pools for the committer, for hot look-ups and for everything else; a limit on every wait.
+"""Connections: pools for the committer, hot look-ups, followers and everything else; a limit on every wait.
 
 The committer's connections plan its few statements once, generically, and through indexes only: a planner
 that saw a small table once would otherwise scan it for ever
@@ -48,6 +48,7 @@ class Database:
         self._general: asyncpg.Pool[asyncpg.Record] | None = None
         self._committer: asyncpg.Pool[asyncpg.Record] | None = None
         self._lookups: asyncpg.Pool[asyncpg.Record] | None = None
+        self._background: asyncpg.Pool[asyncpg.Record] | None = None
 
     async def __aenter__(self) -> Self:
         with translated():
@@ -58,12 +59,15 @@ class Database:
             self._lookups = await self._open(
                 _COMMITTER | {"application_name": "nostro lookups"}, smallest=1, largest=2
             )
+            self._background = await self._open(
+                _COMMITTER | {"application_name": "nostro followers"}, smallest=0, largest=4
+            )
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for pool in (self._general, self._committer, self._lookups):
+        for pool in (self._general, self._committer, self._lookups, self._background):
             if pool is not None:
                 pool.terminate()
 
@@ -96,12 +100,19 @@ class Database:
             yield connection
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Connection]:
+    async def background(self) -> AsyncIterator[Connection]:
+        """Like `lookup`, for work that nobody waits for: it never takes a connection from a request."""
+        assert self._background is not None, "the database is not open"
+        async with _lent(self._background) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def transaction(self, *, background: bool = False) -> AsyncIterator[Connection]:
         """A transaction that commits when the block ends and rolls back when it raises.
 
         Raises `OutcomeUnknown` when the answer to COMMIT is lost: what was written may stand or not.
         """
-        async with self.connection() as connection:
+        async with self.background() if background else self.connection() as connection:
             transaction = connection.transaction()
             await transaction.start()
             try:

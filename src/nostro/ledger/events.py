@@ -1,0 +1,59 @@
+"""Reading events: the journal from a position on, whole or as one user sees it.
+
+What is read is committed and complete: positions are given out as the last act before COMMIT, so whoever sees
+the head at a position sees every row up to it (tests/concurrency/test_events.py).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nostro.domain.event import INTERNAL_TYPES, Event
+from nostro.domain.ids import ObjectId
+from nostro.ledger.event_building import build_events
+from nostro.store import events
+from nostro.store.database import Connection, Database
+
+
+async def journal_position(connection: Connection) -> int:
+    """The last position given out by a transaction that has committed."""
+    return (await events.journal_head(connection)).position
+
+
+async def events_after(connection: Connection, position: int, limit: int) -> list[Event]:
+    """The next events, at most `limit`: dense, in order, committed."""
+    head = await events.journal_head(connection)
+    wanted = range(position + 1, min(head.position, position + limit) + 1)
+    return await _events_at(connection, wanted, head)
+
+
+async def _events_at(connection: Connection, positions: Sequence[int], head: events.JournalHead) -> list[Event]:
+    if not positions:
+        return []
+    rows = await events.journal_rows(connection, list(positions))
+    return build_events(rows, f"urn:uuid:{head.ledger}")
+
+
+@dataclass(frozen=True)
+class EventReader:
+    """Events for those who come and ask (`GET /api/events`)."""
+
+    database: Database
+
+    async def after(self, position: int, limit: int, viewer: ObjectId | None) -> tuple[list[Event], int]:
+        """The next events that `viewer` may see (None: all), and the position to ask from next.
+
+        The second is behind everything looked at, so that asking again never meets the same events.
+        """
+        async with self.database.connection() as connection:
+            head = await events.journal_head(connection)
+            positions: Sequence[int]
+            if viewer is None:
+                positions = range(position + 1, min(head.position, position + limit) + 1)
+            else:
+                found = await events.positions_of_user(connection, viewer, position, limit)
+                # The head was read first: what came since belongs to the next look.
+                positions = [one for one in found if one <= head.position]
+            found_events = await _events_at(connection, positions, head)
+        full = len(positions) == limit
+        next_position = positions[-1] if full else max(position, head.position)
+        return [event for event in found_events if event.type not in INTERNAL_TYPES], next_position

@@ -1,0 +1,66 @@
+"""Where the journal stands, looked at a few times a second for everybody in this process who follows it.
+
+Polling, not LISTEN/NOTIFY (docs/decisions/0007): a look costs the reading of one row, however many follow, and
+nothing rests on a message that may be lost.
+"""
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, field
+
+import structlog
+
+from nostro.domain.errors import NostroError
+from nostro.store import followers
+from nostro.store.database import Database
+
+log = structlog.get_logger(__name__)
+
+LOOK_EVERY_S = 0.2
+
+
+@dataclass
+class JournalWatch:
+    """Use as `async with`; then `position` is at most `LOOK_EVERY_S` behind while the database answers."""
+
+    database: Database
+    position: int = 0
+    replays: int = 0
+    _moved: asyncio.Event = field(default_factory=asyncio.Event)
+    _task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> "JournalWatch":
+        self._task = asyncio.create_task(self._look())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._task is not None, "the watch was entered"
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+
+    async def beyond(self, position: int, replays: int | None = None) -> int:
+        """Return as soon as the journal is known to stand behind `position`, or a cursor was set anew since
+        `replays`, which this returned before."""
+        while self.position <= position and (replays is None or self.replays == replays):
+            await self._moved.wait()
+        return self.replays
+
+    async def _look(self) -> None:
+        while True:
+            try:
+                async with self.database.background() as connection:
+                    seen = await followers.look(connection)
+            except NostroError:
+                pass  # the database is away; who follows waits, and the next look may find it back
+            except Exception:
+                log.exception("journal_watch_failed")
+            else:
+                self._note(*seen)
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    def _note(self, position: int, replays: int) -> None:
+        if (position, replays) != (self.position, self.replays):
+            self.position, self.replays = position, replays
+            self._moved.set()
+            self._moved = asyncio.Event()
