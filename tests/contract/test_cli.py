@@ -28,7 +28,7 @@ SOURCE = Path(__file__).parent.parent.parent / "src"
 COMMANDS = [
     *("serve", "config", "version", "verify", "transfer", "bench"),
     *("user create", "user list", "account open", "account list", "account show", "account edit"),
-    "account status",
+    *("account status", "account events"),
 ]
 INVARIANTS = sorted(path.stem for path in (SOURCE / "nostro/store/sql/invariants").glob("*.sql"))
 

@@ -242,6 +242,12 @@ def _look_at_accounts(house: House, witness: Witness, ann: Person) -> None:
     path = f"/api/accounts/{account}/status"
     for after in ("INACTIVE", "ACTIVE", "FROZEN", "odd", "CLOSED", "ACTIVE"):
         witness.look(status, ann.post(path, {"status": after, "reason": "to see"}))
+    for wanted in (account, _UNKNOWN, "no-id"):
+        path = f"/api/accounts/{wanted}"
+        for verb in ("freeze", "activate", "close"):
+            answer = ann.post(f"{path}/{verb}", {"reason": "to see"})
+            witness.look(f"POST /api/accounts/{{account}}/{verb}", answer)
+        witness.look("GET /api/accounts/{account}/events", ann.get(f"{path}/events"))
 
 
 def _move_money(house: House, witness: Witness, ann: Person) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from nostro.api.account_states import VERBS
 from tests.client import Person
 from tests.contract.conftest import DIALECTS, House
 
@@ -28,6 +29,7 @@ _RULES_BEYOND_SCHEMAS = (
     "POST /api/accounts",
     "PATCH /api/accounts/{account}",
     "POST /api/accounts/{account}/status",
+    *(f"POST /api/accounts/{{account}}/{verb}" for verb in VERBS),
     "POST /api/transactions",
     "POST /api/transactions/bulk",
     "POST /api/transactions/system/initial-funds",

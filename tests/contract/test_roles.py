@@ -27,6 +27,58 @@ def staff(house: House) -> Callable[[str], Person]:
     return find
 
 
+_REASON = {"reason": "asked for"}
+_NOT_THERE = "account_not_found"
+_OWN_OR_OPERATOR = ("", _NOT_THERE, _NOT_THERE, "", _NOT_THERE)
+_SEEN_BY_STAFF = ("", _NOT_THERE, "", "", "")
+_OPERATOR_ALONE = ("not_operator", _NOT_THERE, _NOT_THERE, "", _NOT_THERE)
+
+# For each operation on an account what its owner, another customer, a system user, an operator and an auditor
+# are answered: the code of the refusal, or nothing.
+WHO_MAY = [
+    ("GET /api/accounts/all", None, ("not_system_user", "not_system_user", "", "", "")),
+    ("GET /api/accounts/{account}", None, _SEEN_BY_STAFF),
+    ("PATCH /api/accounts/{account}", {"name": "Rent"}, _OWN_OR_OPERATOR),
+    ("GET /api/accounts/{account}/events", None, _SEEN_BY_STAFF),
+    ("POST /api/accounts/{account}/status", {"status": "INACTIVE"} | _REASON, _OWN_OR_OPERATOR),
+    ("POST /api/accounts/{account}/deactivate", _REASON, _OWN_OR_OPERATOR),
+    ("POST /api/accounts/{account}/close", _REASON, _OWN_OR_OPERATOR),
+    ("POST /api/accounts/{account}/freeze", _REASON, _OPERATOR_ALONE),
+    ("POST /api/accounts/{account}/suspend", _REASON, _OPERATOR_ALONE),
+    ("POST /api/accounts/{account}/block", _REASON, _OPERATOR_ALONE),
+]
+
+
+@pytest.mark.parametrize(("operation", "body", "answers"), WHO_MAY, ids=[row[0] for row in WHO_MAY])
+def test_each_role_may_what_it_is_there_for(
+    house: House,
+    staff: Callable[[str], Person],
+    operation: str,
+    body: object,
+    answers: tuple[str, ...],
+) -> None:
+    ann = house.client.register()
+    people = [ann, house.client.register("Bob"), house.system, staff("operator"), staff("auditor")]
+    for person, expected in zip(people, answers, strict=True):
+        method, path = operation.format(account=ann.open_account()).split()
+        answer = house.client.request(method, path, body, token=person.token)
+        assert answer.json().get("code", "") == expected, answer.text
+
+
+@pytest.mark.parametrize("verb", ["activate", "reopen"])
+def test_who_may_wake_an_account_depends_on_how_it_came_to_rest(
+    house: House, staff: Callable[[str], Person], verb: str
+) -> None:
+    ann = house.client.register()
+    account = ann.open_account()
+    path = f"/api/accounts/{account}"
+    assert ann.post(f"{path}/deactivate", _REASON).status_code == 200
+    assert ann.post(f"{path}/{verb}", _REASON).json()["account"]["status"] == "ACTIVE"
+    assert staff("operator").post(f"{path}/freeze", _REASON).status_code == 200
+    assert ann.post(f"{path}/{verb}", _REASON).json()["code"] == "not_operator"
+    assert staff("operator").post(f"{path}/{verb}", _REASON).json()["account"]["status"] == "ACTIVE"
+
+
 def _change(person: Person, account: str, status: str) -> tuple[int, str]:
     body = {"status": status, "reason": "asked for"}
     answer = person.post(f"/api/accounts/{account}/status", body)

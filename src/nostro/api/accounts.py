@@ -1,11 +1,11 @@
-"""Opening accounts, listing and finding them, their balance, their status and what is said of them."""
+"""Opening accounts, listing and finding them, their balance, and what is said of them."""
 
 from urllib.parse import unquote
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from nostro.api.bodies import Fields, read_fields, require, string_of, text_of
+from nostro.api.bodies import Fields, read_fields, string_of
 from nostro.api.desk import Desk
 from nostro.api.details import details_of
 from nostro.api.documents import account_document, balance_document, json_answer, user_document
@@ -15,7 +15,6 @@ from nostro.domain.errors import InvalidId, NotFound, NotSystemUser, UnknownAcco
 from nostro.domain.ids import parse_id
 from nostro.domain.money import Currency
 from nostro.domain.user import Role
-from nostro.ledger.accounts import parse_status
 from nostro.ledger.currencies import currency_of
 from nostro.ledger.users import canonical_email
 from nostro.store.accounts import ANY_ACCOUNT
@@ -104,19 +103,6 @@ async def accounts_by_email(request: Request, desk: Desk) -> Response:
             "user": user_document(owner),
             "accounts": [account_document(row) for row in rows],
         },
-    )
-
-
-async def change_status(request: Request, desk: Desk) -> Response:
-    user = await desk.user(request)
-    account = parse_id(request.path_params["account"], "accountId")
-    fields = await read_fields(request)
-    require(fields, "status", "reason")
-    row = await desk.ledger.accounts.change_status(
-        user, account, parse_status(text_of(fields, "status")), text_of(fields, "reason")
-    )
-    return json_answer(
-        200, {"message": "Account status changed", "success": True, "account": account_document(row)}
     )
 
 

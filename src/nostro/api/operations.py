@@ -1,12 +1,13 @@
 """Every operation: method, path, what serves it. openapi/ describes each; a test keeps the two equal."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from nostro.api import accounts, auth, bulk, documentation, pages, transactions
+from nostro.api import account_states, accounts, auth, bulk, documentation, pages, transactions
 from nostro.api.desk import Desk
 from nostro.api.paths import ACCOUNTS, BULK, INITIAL_FUNDS, TRANSACTIONS
 
@@ -39,7 +40,12 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("GET", f"{ACCOUNTS}/user/{{user}}", accounts.accounts_of_user),
     Operation("GET", f"{ACCOUNTS}/{{account}}", accounts.one_account),
     Operation("PATCH", f"{ACCOUNTS}/{{account}}", accounts.change_details),
-    Operation("POST", f"{ACCOUNTS}/{{account}}/status", accounts.change_status),
+    Operation("POST", f"{ACCOUNTS}/{{account}}/status", account_states.change_status),
+    *(
+        Operation("POST", f"{ACCOUNTS}/{{account}}/{verb}", partial(account_states.change_status_to, status))
+        for verb, status in account_states.VERBS.items()
+    ),
+    Operation("GET", f"{ACCOUNTS}/{{account}}/events", account_states.account_events),
     Operation("POST", TRANSACTIONS, transactions.transfer, "transfer"),
     Operation("POST", BULK, bulk.bulk),
     Operation("GET", TRANSACTIONS, transactions.list_transactions),

@@ -17,6 +17,7 @@ from nostro.ledger.service import Ledger
 from nostro.ledger.users import valid_name
 from nostro.settings import Settings
 from nostro.store.accounts import AccountRow
+from nostro.store.trail import AccountEvent
 
 app = typer.Typer(help="Open, list, show and describe accounts; change their status.", no_args_is_help=True)
 
@@ -174,3 +175,39 @@ def change_status(
 
     row = with_ledger(context, data_dir, work)
     show(row, as_json, _line(row))
+
+
+@app.command("events")
+def account_events(
+    context: typer.Context,
+    account: Annotated[str, typer.Argument(help="The account's id.")],
+    limit: Annotated[int, typer.Option(min=1, max=100_000)] = 100,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """List what was changed about an account, by whom and why, newest first; amounts in minor units.
+
+    Example: nostro account events 6742f0a1b2c3d4e5f6071829
+    """
+
+    async def work(ledger: Ledger, _: Settings) -> list[dict[str, Any]]:
+        row = await ledger.accounts.by_id(parse_id(account, "account"))
+        return [_event(event) for event in await ledger.accounts.events(row.id, limit=limit, skip=0)]
+
+    events = with_ledger(context, data_dir, work)
+    show(events, as_json, "\n".join(_event_line(event) for event in events))
+
+
+def _event(event: AccountEvent) -> dict[str, Any]:
+    return {
+        "position": event.position,
+        "kind": event.kind,
+        "createdAt": event.created_at.isoformat(timespec="milliseconds"),
+        "actor": show_id(event.actor) if event.actor else None,
+        "details": event.details,
+    }
+
+
+def _event_line(event: dict[str, Any]) -> str:
+    details = ", ".join(f"{name} {bytes(value).decode()}" for name, value in event["details"].items())
+    return f"{event['createdAt']}  {event['kind']}  by {event['actor'] or 'the command line'}: {details}"

@@ -15,10 +15,11 @@ from nostro.domain.money import Currency
 from nostro.domain.user import Role
 from nostro.ledger.openings import open_in
 from nostro.ledger.users import valid_name
-from nostro.store import accounts, journal
+from nostro.store import accounts, journal, trail
 from nostro.store.accounts import ANY_ACCOUNT, AccountRow, Wanted
 from nostro.store.database import Connection, Database
 from nostro.store.failures import broken_constraint
+from nostro.store.trail import AccountEvent
 from nostro.store.users import User
 
 
@@ -57,6 +58,11 @@ class Accounts:
         if row is None or (owner is not None and row.owner != owner):
             raise UnknownAccount
         return row
+
+    async def events(self, account: ObjectId, *, limit: int, skip: int) -> list[AccountEvent]:
+        """What happened to the account itself, newest first: opening, statuses, limits, details."""
+        async with self.database.connection() as connection:
+            return await trail.account_events(connection, account, limit=limit, skip=skip)
 
     async def change_status(
         self, actor: User | None, account: ObjectId, after: AccountStatus, reason: str

@@ -9,7 +9,6 @@ from nostro.api.openapi.samples import (
     ANN_ACCOUNT,
     ANN_ACCOUNT_ID,
     DESCRIBED_ACCOUNT,
-    FROZEN_ACCOUNT,
     NEW_ACCOUNT,
 )
 from nostro.api.openapi.schemas import (
@@ -17,32 +16,27 @@ from nostro.api.openapi.schemas import (
     CURRENCY,
     DESCRIPTION,
     METADATA,
-    NAME,
     OPTIONAL_CURRENCY,
     OPTIONAL_NAME,
     REFERENCE,
-    TEXT,
     list_of,
     ref,
 )
 from nostro.api.paths import ACCOUNTS
-from nostro.domain.account import AccountStatus
 from nostro.domain.errors import (
     InvalidField,
     InvalidId,
-    MissingField,
     NostroError,
     NotFound,
-    NotOperator,
     StatusConflict,
     UnknownAccount,
     UnknownCurrency,
 )
 
-_TAG: Final = "Accounts"
+TAG: Final = "Accounts"
 _LIST: Json = {"accounts": list_of("Account")}
 _LISTED: Json = {"accounts": [ANN_ACCOUNT]}
-_NO_ID = InvalidId("accountId")
+NO_ID = InvalidId("accountId")
 PAGE_RULE = InvalidField("limit", "must be a whole number from 1 to 200")
 PAGE_FIELDS: Json = {"limit": COUNT, "skip": COUNT}
 
@@ -69,7 +63,7 @@ def _without_an_account(dialect: Dialect) -> tuple[NostroError, ...]:
 DESCRIPTIONS: Descriptions = {
     ("POST", ACCOUNTS): Description(
         name="openAccount",
-        tag=_TAG,
+        tag=TAG,
         summary="Open an account",
         text="Without a body it is in the house currency. A system user's account is its settlement account, "
         "one per currency. Also at `/api/accounts/create`, `/accounts` and `/api/account`.",
@@ -100,7 +94,7 @@ DESCRIPTIONS: Descriptions = {
     ),
     ("GET", ACCOUNTS): Description(
         name="listAccounts",
-        tag=_TAG,
+        tag=TAG,
         summary="List my accounts",
         text="In order of opening, each with its balance. Also at `/accounts` and `/api/account`.",
         access=Access.USER,
@@ -111,7 +105,7 @@ DESCRIPTIONS: Descriptions = {
     ),
     ("GET", f"{ACCOUNTS}/all"): Description(
         name="listAllAccounts",
-        tag=_TAG,
+        tag=TAG,
         summary="List everybody's accounts (system users, operators and auditors only)",
         text="In pages, in order of opening.",
         access=Access.SYSTEM,
@@ -121,7 +115,7 @@ DESCRIPTIONS: Descriptions = {
     ),
     ("GET", f"{ACCOUNTS}/balance/{{account}}"): Description(
         name="getBalance",
-        tag=_TAG,
+        tag=TAG,
         summary="What is in my account",
         text="An account that is not the caller's gets the answer of one that does not exist. Also at "
         "`/api/accounts/{account}/balance`.",
@@ -147,11 +141,11 @@ DESCRIPTIONS: Descriptions = {
                 },
             ),
         ),
-        refusals=(_NO_ID, UnknownAccount()),
+        refusals=(NO_ID, UnknownAccount()),
     ),
     ("GET", f"{ACCOUNTS}/by-email/{{email}}"): Description(
         name="listAccountsByEmail",
-        tag=_TAG,
+        tag=TAG,
         summary="Whose accounts are these (system users only)",
         text="The user of an e-mail address (any case) and their accounts.",
         access=Access.SYSTEM,
@@ -163,7 +157,7 @@ DESCRIPTIONS: Descriptions = {
     ),
     ("GET", f"{ACCOUNTS}/user/{{user}}"): Description(
         name="listAccountsOfUser",
-        tag=_TAG,
+        tag=TAG,
         summary="List my accounts, by my user id",
         text="Another user's id gets the answer of an account that does not exist.",
         access=Access.USER,
@@ -173,17 +167,17 @@ DESCRIPTIONS: Descriptions = {
     ),
     ("GET", f"{ACCOUNTS}/{{account}}"): Description(
         name="getAccount",
-        tag=_TAG,
+        tag=TAG,
         summary="Look at one account",
         text="The caller's own; system users, operators and auditors see every account.",
         access=Access.USER,
         parameters=("account",),
         answers=(Success("The account.", {"account": ref("Account")}, {"account": ANN_ACCOUNT}),),
-        refusals=(_NO_ID, UnknownAccount()),
+        refusals=(NO_ID, UnknownAccount()),
     ),
     ("PATCH", f"{ACCOUNTS}/{{account}}"): Description(
         name="changeAccountDetails",
-        tag=_TAG,
+        tag=TAG,
         summary="Change what is said of an account",
         text="What is absent stays as it is, null takes it away; metadata is replaced as a whole. For the "
         "owner and operators.",
@@ -198,39 +192,6 @@ DESCRIPTIONS: Descriptions = {
         answers=(
             Success("The account as it is now.", {"account": ref("Account")}, {"account": DESCRIBED_ACCOUNT}),
         ),
-        refusals=(_NO_ID, *_DETAIL_RULES, UnknownAccount()),
-    ),
-    ("POST", f"{ACCOUNTS}/{{account}}/status"): Description(
-        name="changeAccountStatus",
-        tag=_TAG,
-        summary="Freeze, block, close or reactivate an account",
-        text="Once this has answered, no later transfer goes against the new status. Owners may set their "
-        "accounts INACTIVE, ACTIVE and CLOSED (once nothing is in them); the rest takes an operator. The "
-        "status is accepted in any case, and SUSPENDED is another word for FROZEN.",
-        access=Access.USER,
-        parameters=("account",),
-        body=Body(
-            {
-                "status": {"type": "string", "enum": [*(s.value for s in AccountStatus), "SUSPENDED"]},
-                "reason": NAME,
-            },
-            ("status", "reason"),
-            {"freeze": {"status": "FROZEN", "reason": "Card reported stolen"}},
-        ),
-        answers=(
-            Success(
-                "Changed.",
-                {"message": TEXT, "account": ref("Account")},
-                {"message": "Account status changed", "account": FROZEN_ACCOUNT},
-            ),
-        ),
-        refusals=(
-            _NO_ID,
-            MissingField("reason"),
-            InvalidField("status", "must be one of ACTIVE, INACTIVE, FROZEN, BLOCKED, CLOSED"),
-            UnknownAccount(),
-            NotOperator(),
-            StatusConflict("An account that is CLOSED cannot become ACTIVE"),
-        ),
+        refusals=(NO_ID, *_DETAIL_RULES, UnknownAccount()),
     ),
 }

@@ -6,7 +6,7 @@ from functools import cache
 from nostro import __version__
 from nostro.api.dialects import DIALECTS, Dialect
 from nostro.api.documents import Document, encode
-from nostro.api.openapi import accounts, auth, pages, transactions
+from nostro.api.openapi import account_states, accounts, auth, pages, transactions
 from nostro.api.openapi.description import Access, Body, Description, Descriptions, Json, Page, Success
 from nostro.api.openapi.overview import OVERVIEW, TAGS
 from nostro.api.openapi.refusals import responses_of
@@ -16,7 +16,11 @@ from nostro.api.paths import canonical
 from nostro.settings import DialectName
 
 DESCRIPTIONS: Descriptions = (
-    auth.DESCRIPTIONS | accounts.DESCRIPTIONS | transactions.DESCRIPTIONS | pages.DESCRIPTIONS
+    auth.DESCRIPTIONS
+    | accounts.DESCRIPTIONS
+    | account_states.DESCRIPTIONS
+    | transactions.DESCRIPTIONS
+    | pages.DESCRIPTIONS
 )
 
 _SECURITY: dict[Access, list[Json]] = {

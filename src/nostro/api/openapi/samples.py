@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from nostro.api.account_states import event_document
 from nostro.api.documents import Document, account_document, encode, seen_document, transaction_document
 from nostro.api.documents import user_document as _user_document
 from nostro.domain.account import AccountStatus
@@ -13,6 +14,7 @@ from nostro.domain.money import Currency
 from nostro.domain.transaction import Kind, Transaction, TransactionStatus
 from nostro.domain.user import Role
 from nostro.store.accounts import AccountRow
+from nostro.store.trail import AccountEvent
 from nostro.store.transactions import SeenTransaction
 from nostro.store.users import User
 
@@ -89,6 +91,23 @@ DESCRIBED_ACCOUNT: Any = plain(
     )
 )
 FROZEN_ACCOUNT: Any = plain(account_document(_ANN_ROW._replace(status=AccountStatus.FROZEN)))
+FROZEN_EVENT: Any = plain(
+    event_document(
+        AccountEvent(
+            7,
+            "ACCOUNT_STATUS_CHANGED",
+            _NOON,
+            _id(0x31),
+            {
+                "before": msgspec.Raw(b'"ACTIVE"'),
+                "after": msgspec.Raw(b'"FROZEN"'),
+                "reason": msgspec.Raw(b'"Card reported stolen"'),
+            },
+        ),
+        _ANN_ROW,
+        _user(0x31, "Olga", Role.OPERATOR),
+    )
+)
 TRANSFER: Any = plain(transaction_document(_RENT))
 SEEN_TRANSFER: Any = plain(seen_document(_SEEN, _ANN))
 FUNDS: Any = plain(

@@ -7,7 +7,7 @@ the part that can be said and the description the rest, so that whatever breaks 
 
 from nostro.api.documentation_files import DOCS_FILES
 from nostro.api.openapi.description import Json
-from nostro.api.openapi.samples import ANN, ANN_ACCOUNT, FUNDS, SEEN_TRANSFER, TRANSFER
+from nostro.api.openapi.samples import ANN, ANN_ACCOUNT, FROZEN_EVENT, FUNDS, SEEN_TRANSFER, TRANSFER
 from nostro.api.paging import DEFAULT_LIMIT, LARGEST_LIMIT, LARGEST_SKIP
 from nostro.domain.account import AccountStatus
 from nostro.domain.details import (
@@ -20,6 +20,7 @@ from nostro.domain.money import MAX_MINOR, MAX_TEXT
 from nostro.domain.transaction import Kind, TransactionStatus
 from nostro.domain.user import Role
 from nostro.ledger.users import LONGEST_EMAIL, LONGEST_NAME, LONGEST_PASSWORD, SHORTEST_PASSWORD
+from nostro.store.trail import AUDITED
 
 
 def ref(name: str) -> Json:
@@ -354,6 +355,22 @@ SCHEMAS: dict[str, Json] = {
         },
         "An account with its balance.",
         example=ANN_ACCOUNT,
+    ),
+    "AccountEvent": record(
+        {
+            "position": COUNT | {"description": "Its place in the journal."},
+            "kind": {"type": "string", "enum": list(AUDITED)},
+            "createdAt": ref("Timestamp"),
+            "by": _enumerated(
+                ["OWNER", "SYSTEM", "OPERATOR", "AUDITOR", "CUSTOMER", "COMMAND_LINE"], "Whose hand it was."
+            ),
+            "actor": {"anyOf": [ref("Id"), {"type": "null"}], "description": "The user who did it."},
+            "reason": {"type": ["string", "null"]},
+            "before": {"type": ["object", "null"], "description": "What was changed, as it was."},
+            "after": {"type": "object", "description": "The same, as it is since."},
+        },
+        "One change of an account. `actor` and `reason` are null where the caller may not know them.",
+        example=FROZEN_EVENT,
     ),
     "Transaction": record(TRANSACTION_FIELDS, "Money that moved.", example=FUNDS),
     "SeenTransaction": record(
