@@ -26,6 +26,7 @@ from nostro.cli.session import Role, Runtime
 from nostro.domain.errors import Unavailable
 from nostro.embedded import EmbeddedPostgres
 from nostro.followers.running import AnyFollower, following
+from nostro.ledger.counts import Counts, memory_for
 from nostro.ledger.currencies import currency_of
 from nostro.ledger.head import JournalWatch
 from nostro.ledger.resets import PasswordResets
@@ -105,11 +106,14 @@ async def open_service(settings: Settings, role: Role) -> AsyncIterator[Ledger]:
         yield ledger
 
 
-def ledger_on(dsn: str, settings: Settings) -> AbstractAsyncContextManager[Ledger]:
+def ledger_on(
+    dsn: str, settings: Settings, counts: Counts | None = None
+) -> AbstractAsyncContextManager[Ledger]:
     return open_ledger(
         dsn,
         house_currency=currency_of(settings.currency),
         frozen_receives=settings.frozen_receives,
+        counts=counts,
     )
 
 
@@ -159,7 +163,7 @@ async def serve(settings: Settings) -> None:
     announce = partial(_announce, settings)
     async with database_of(settings, "service") as dsn:
         if settings.workers == 1:
-            await serve_on(dsn, settings, listening, announce)
+            await serve_on(dsn, settings, listening, announce, Counts())
         else:
             await _several(settings, dsn, listening, announce)
 
@@ -173,15 +177,17 @@ async def _several(
         listening.close()
         on_ready(url)
 
-    await Workers(settings.workers, Order(settings.handed_on(), dsn), SharedPort(listening), all_ready).run()
+    with memory_for(settings.workers) as memory:
+        order = Order(settings.handed_on(), dsn, memory.fileno())
+        await Workers(settings.workers, order, SharedPort(listening), all_ready).run()
 
 
 async def serve_on(
-    dsn: str, settings: Settings, listening: socket.socket, on_ready: Callable[[str], None]
+    dsn: str, settings: Settings, listening: socket.socket, on_ready: Callable[[str], None], counts: Counts
 ) -> None:
     """One API process on the migrated database at `dsn`, until SIGINT or SIGTERM."""
     configure_logs(settings.log_level)
-    async with ledger_on(dsn, settings) as ledger:
+    async with ledger_on(dsn, settings, counts) as ledger:
         origins = Origins(settings.allowed_origins, development=settings.environment is Environment.DEVELOPMENT)
         secret = jwt_secret(settings)
         desk = Desk(
@@ -190,6 +196,7 @@ async def serve_on(
             origins,
             settings.dialect,
             PasswordResets(ledger.database, ledger.users.passwords, secret),
+            settings.metrics,
         )
         config = uvicorn.Config(
             with_cors(Application(desk, OPERATIONS), origins),

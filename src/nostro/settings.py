@@ -35,6 +35,12 @@ class DialectName(Enum):
     BANKING_LEDGER = "banking-ledger"
 
 
+class MetricsReaders(Enum):
+    LOOPBACK = "loopback"
+    EVERYBODY = "everybody"
+    NOBODY = "nobody"
+
+
 class Settings(BaseSettings):
     """Every setting with its default. Secrets show as asterisks wherever they are printed."""
 
@@ -52,6 +58,7 @@ class Settings(BaseSettings):
     dialect: DialectName = Field(DialectName.BACKEND_LEDGER, alias="NOSTRO_DIALECT")
     cors_origins: str = Field("", alias="NOSTRO_CORS_ORIGINS")
     frozen_receives: bool = Field(False, alias="NOSTRO_FROZEN_RECEIVES")
+    metrics: MetricsReaders = Field(MetricsReaders.LOOPBACK, alias="NOSTRO_METRICS")
     workers: int = Field(1, alias="NOSTRO_WORKERS", ge=1, le=32)
     followers: bool = Field(True, alias="NOSTRO_FOLLOWERS")
     log_level: str = Field("info", alias="NOSTRO_LOG_LEVEL")

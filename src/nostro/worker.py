@@ -14,6 +14,7 @@ import msgspec
 import uvloop
 
 from nostro.app import serve_on
+from nostro.ledger.counts import shared_counts
 from nostro.settings import settings_handed_on
 from nostro.workers import READY, Order
 
@@ -31,7 +32,13 @@ async def _work(order: Order, ready: int) -> None:
         os.close(ready)
 
     loop.add_reader(parent, stop)
-    await serve_on(order.dsn, settings_handed_on(order.settings), socket.socket(fileno=order.socket), say_ready)
+    await serve_on(
+        order.dsn,
+        settings_handed_on(order.settings),
+        socket.socket(fileno=order.socket),
+        say_ready,
+        shared_counts(order.counts, order.number),
+    )
 
 
 def main() -> None:

@@ -44,12 +44,16 @@ class WorkersError(Exception):
 
 
 class Order(msgspec.Struct, frozen=True):
-    """What a worker is told: the settings as its parent read them (secrets among them: it is never logged), the
-    database, and the number of the listening socket that it inherits."""
+    """What a worker is told: the settings as its parent read them, the database, and its number from 0.
+
+    `counts` and `socket` are descriptors that it inherits. There are secrets in here: it is never logged.
+    """
 
     settings: dict[str, str]
     dsn: str
+    counts: int
     socket: int = -1
+    number: int = -1
 
 
 class SharedPort:
@@ -127,10 +131,10 @@ class Workers:
                 *self.command,
                 stdin=PIPE,
                 stdout=PIPE,
-                pass_fds=(listening.fileno(),),
+                pass_fds=(listening.fileno(), self.order.counts),
                 start_new_session=True,  # Ctrl-C on a terminal is for the parent, which then tells them
             )
-            order = msgspec.structs.replace(self.order, socket=listening.fileno())
+            order = msgspec.structs.replace(self.order, socket=listening.fileno(), number=number)
         self._running[number] = process
         assert process.stdin is not None
         assert process.stdout is not None

@@ -300,3 +300,6 @@ def _look_at_pages(house: House, witness: Witness) -> None:
     # The document says of itself only what every OpenAPI document is.
     assert get("GET", "/openapi.json").status_code == 200
     witness.seen.add(("GET /openapi.json", 200))
+    # Not JSON: tests/contract/test_metrics.py reads it.
+    assert get("GET", "/metrics").status_code == 200
+    witness.seen.add(("GET /metrics", 200))

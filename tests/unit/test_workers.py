@@ -30,7 +30,13 @@ def workers(script: str, notes: Path, ready: asyncio.Event, count: int = 2) -> W
     notes.touch()
     with alone() as first:
         port = SharedPort(first)
-    return Workers(count, Order({}, ""), port, ready.set, (sys.executable, "-c", script, str(notes)))
+    return Workers(
+        count,
+        Order({}, "", counts=sys.stderr.fileno()),
+        port,
+        ready.set,
+        (sys.executable, "-c", script, str(notes)),
+    )
 
 
 def started(notes: Path) -> list[str]:

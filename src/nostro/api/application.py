@@ -15,6 +15,7 @@ from nostro.api.operations import Operation
 from nostro.api.paths import INITIAL_FUNDS, LONGEST_PATH, TRANSACTIONS, canonical
 from nostro.api.problems import problem
 from nostro.domain.errors import HeadersTooLarge, MethodNotAllowed, NostroError, NotFound
+from nostro.ledger.counts import ORDINARY
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +48,7 @@ class Application:
         scope["nostro.asked"], scope["path"], scope["nostro.dialect"] = scope["path"], path, dialect
         request = Request(scope, receive)
         response = await self._answer(request, scope["method"], path)
+        self._desk.ledger.counts.answered(ORDINARY, response.status_code)
         response.raw_headers.extend(_SECURITY_HEADERS)
         # Nothing about anybody's money is kept on the way; only the files of a page say otherwise.
         if all(name != b"cache-control" for name, _ in response.raw_headers):
@@ -61,6 +63,7 @@ class Application:
             words = operation.words
             return await operation.endpoint(request, self._desk)
         except NostroError as error:
+            self._desk.ledger.counts.refused(error.code)
             return problem(request, error, self._desk.dialect(request), words)
         except ClientDisconnect:
             return Response(status_code=400)

@@ -12,7 +12,7 @@ from nostro.api.logins import LoginGuard
 from nostro.domain.user import Claims
 from nostro.ledger.resets import PasswordResets
 from nostro.ledger.service import Ledger
-from nostro.settings import DialectName
+from nostro.settings import DialectName, MetricsReaders
 from nostro.store.users import User
 
 
@@ -23,6 +23,7 @@ class Desk:
     origins: Origins
     dialect_name: DialectName
     resets: PasswordResets
+    metrics_for: MetricsReaders = MetricsReaders.LOOPBACK
     logins: LoginGuard = field(default_factory=LoginGuard)
 
     def dialect(self, request: Request) -> Dialect:

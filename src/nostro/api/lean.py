@@ -62,6 +62,7 @@ class LeanPath:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self.counts = desk.ledger.counts
 
     def may_take(self, scope: dict[str, Any]) -> bool:
         """Whether it is worth waiting for the body: right method, right path, no query."""
@@ -126,6 +127,7 @@ class LeanPath:
         return Answered(200, _HEADERS, encode(balance_document(balance)))
 
     def _problem(self, scope: dict[str, Any], error: NostroError, operation: str) -> Answered:
+        self.counts.refused(error.code)
         scope["nostro.asked"], scope["nostro.dialect"] = scope["path"], None
         request = Request(scope)
         response = problem(request, error, self._desk.dialect(request), operation)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from starlette.requests import Request
 from starlette.responses import Response
 
-from nostro.api import account_states, accounts, auth, bulk, documentation, pages, transactions
+from nostro.api import account_states, accounts, auth, bulk, documentation, metrics, pages, transactions
 from nostro.api.desk import Desk
 from nostro.api.paths import ACCOUNTS, BULK, INITIAL_FUNDS, TRANSACTIONS
 
@@ -56,6 +56,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("GET", f"{TRANSACTIONS}/{{transaction}}", transactions.one_transaction),
     Operation("GET", "/", pages.root),
     Operation("GET", "/health", pages.health),
+    Operation("GET", "/metrics", metrics.metrics),
     Operation("GET", "/errors/{code}", pages.error_explained),
     Operation("GET", "/openapi.json", documentation.openapi),
     Operation("GET", "/docs", documentation.docs_page),

@@ -14,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from nostro.api.application import HEADERS_OF_EVERY_ANSWER, LARGEST_HEADERS
 from nostro.api.lean import LONGEST_BODY, Answered, LeanPath, Pending
+from nostro.ledger.counts import LEAN
 
 log = structlog.get_logger(__name__)
 
@@ -88,6 +89,7 @@ class LeanProtocol(HttpToolsProtocol):
             log.exception("answer_failed")
             self.transport.close()
             return
+        self._lean.counts.answered(LEAN, answered.status)
         self.transport.write(self._bytes(cycle, answered))
         if not cycle.keep_alive:
             self.transport.close()

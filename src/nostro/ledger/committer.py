@@ -30,6 +30,7 @@ import structlog
 from nostro.domain.errors import NostroError, OutcomeUnknown, Overloaded
 from nostro.domain.ids import ObjectId
 from nostro.domain.posting import Books, Outcome, Policy, Posted, TransferRequest, decide, decide_together
+from nostro.ledger.counts import Counts
 from nostro.ledger.queue import Batch, Queue, Waiter
 from nostro.store import journal
 from nostro.store.database import Database
@@ -56,6 +57,7 @@ class Committer:
     policy: Policy
     deadline_s: float = DEADLINE_S
     queue: Queue = field(default_factory=Queue)
+    counts: Counts = field(default_factory=Counts)
     _in_flight: Sequence[Waiter] = ()
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
@@ -122,6 +124,7 @@ class Committer:
         while True:
             await self._arrived.wait()
             batch = self.queue.take()
+            taken_at = asyncio.get_running_loop().time()
             if not self.queue:
                 self._arrived.clear()
             self._in_flight = batch.waiters
@@ -137,6 +140,7 @@ class Committer:
                 with contextlib.suppress(Exception):
                     log.exception("committer_failed", waiting=len(batch.waiters))
             self._in_flight = ()
+            self.counts.batch(len(batch.waiters), asyncio.get_running_loop().time() - taken_at, self.queue)
             if not self.queue:
                 self._idle.set()
 

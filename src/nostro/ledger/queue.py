@@ -59,6 +59,10 @@ class Queue:
     def __bool__(self) -> bool:
         return bool(self._singles or self._bulks)
 
+    def lengths(self) -> tuple[int, int]:
+        """How many single requests wait, and how many in bulk."""
+        return len(self._singles), self._in_bulk
+
     def add(self, waiter: Waiter) -> None:
         """Raises `Overloaded` when too many wait."""
         if len(self._singles) >= self.max_waiting:

@@ -9,6 +9,7 @@ from nostro.domain.posting import Policy
 from nostro.ledger.accounts import Accounts
 from nostro.ledger.balances import BalanceReader
 from nostro.ledger.committer import Committer
+from nostro.ledger.counts import Counts
 from nostro.ledger.events import EventReader
 from nostro.ledger.following import Following
 from nostro.ledger.passwords import Passwords
@@ -28,6 +29,7 @@ class Ledger:
     events: EventReader
     following: Following
     house_currency: Currency
+    counts: Counts
 
     async def ping(self) -> None:
         """Raises `DatabaseUnavailable` unless the database answers now."""
@@ -40,15 +42,16 @@ class Ledger:
 
 @asynccontextmanager
 async def open_ledger(
-    dsn: str, *, house_currency: Currency, frozen_receives: bool = False
+    dsn: str, *, house_currency: Currency, frozen_receives: bool = False, counts: Counts | None = None
 ) -> AsyncIterator[Ledger]:
     """A ledger on the migrated database at `dsn`. On leaving, what was accepted is finished first."""
     passwords = Passwords()
+    counts = counts or Counts()
     policy = Policy(house_currency.exponent, frozen_receives)
     try:
         async with (
             Database(dsn) as database,
-            Committer(database, policy) as committer,
+            Committer(database, policy, counts=counts) as committer,
             BalanceReader(database) as balances,
         ):
             yield Ledger(
@@ -60,6 +63,7 @@ async def open_ledger(
                 events=EventReader(database),
                 following=Following(database),
                 house_currency=house_currency,
+                counts=counts,
             )
     finally:
         passwords.close()

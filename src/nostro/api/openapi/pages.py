@@ -31,6 +31,16 @@ DESCRIPTIONS: Descriptions = {
             ),
         ),
     ),
+    ("GET", "/metrics"): Description(
+        name="getMetrics",
+        tag=_TAG,
+        summary="What the service has counted",
+        text="For Prometheus: batches, answers, refusals. Only programs on the same machine are told, unless "
+        "`NOSTRO_METRICS` says otherwise; everybody else gets a 404.",
+        answers=(Page("The counts.", {"text/plain": None}),),
+        refusals=(NotFound(),),
+        needs_database=False,
+    ),
     ("GET", "/errors/{code}"): Description(
         name="explainError",
         tag=_TAG,
