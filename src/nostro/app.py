@@ -31,6 +31,7 @@ from nostro.ledger.currencies import currency_of
 from nostro.ledger.head import JournalWatch
 from nostro.ledger.resets import PasswordResets
 from nostro.ledger.service import Ledger, open_ledger
+from nostro.ledger.sweeper import HOLDERS_AT_ONCE
 from nostro.logs import configure_logs
 from nostro.settings import Environment, Settings, SettingsError, jwt_secret
 from nostro.store.database import RUNTIME_ROLE
@@ -208,7 +209,7 @@ async def serve_on(
             server_header=False,
             timeout_graceful_shutdown=_GRACE_S,
         )
-        chores = asyncio.create_task(_chores(ledger))
+        chores = asyncio.gather(_chores(ledger), _sweep_holds(ledger))
         # What is there now stays for ever; a request makes no cycles, so looking for some may wait longer.
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)
@@ -232,6 +233,16 @@ async def _followers(ledger: Ledger, settings: Settings) -> AsyncIterator[None]:
         following(ledger.database, all_followers, watch),
     ):
         yield
+
+
+async def _sweep_holds(ledger: Ledger) -> None:
+    """Every second, and again at once while there is a lot to do."""
+    while True:
+        swept = 0
+        with contextlib.suppress(Unavailable):
+            swept = await ledger.sweep_holds()
+        if swept < HOLDERS_AT_ONCE:
+            await asyncio.sleep(1)
 
 
 async def _chores(ledger: Ledger) -> None:

@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from nostro.domain.books import Posted
 from nostro.domain.errors import NostroError
 from nostro.domain.ids import ObjectId
 from nostro.domain.money import Amount, Currency, parse_amount
-from nostro.domain.posting import Posted
 from nostro.domain.user import Claims, Role
 from nostro.ledger.service import Ledger
 from nostro.store.users import User

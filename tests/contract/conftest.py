@@ -41,6 +41,13 @@ class Tables:
         """The journal's head: it moves with everything that is stored, transfers and events alike."""
         return int(self.value("SELECT position FROM journal_head"))
 
+    def wait_for_expiry(self, hold: str) -> None:
+        """Until the clock of the database, the only one that counts, is past the expiry of the hold."""
+        self.script(
+            "SELECT pg_sleep(extract(epoch FROM greatest(expires_at - clock_timestamp(), '0 s')) + 0.01) "
+            f"FROM transactions WHERE id = '\\x{hold}'"
+        )
+
     def close(self) -> None:
         self._runner.run(self._connection.close())
         self._runner.close()

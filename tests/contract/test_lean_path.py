@@ -24,7 +24,7 @@ from tests.contract.conftest import House
 
 ORDINARY = {"Sec-Fetch-Site": "none"}
 # What may differ between two answers to the same request, sent twice: when, and which transaction.
-CHANGING = {"_id", "id", "createdAt", "updatedAt", "position", "idempotencyKey", "transaction"}
+CHANGING = {"_id", "id", "createdAt", "effectiveAt", "updatedAt", "position", "idempotencyKey", "transaction"}
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import asyncpg
 import pytest
 
+from nostro.domain.books import Posted
 from nostro.domain.errors import NostroError
 from nostro.domain.ids import ObjectId
-from nostro.domain.posting import Posted
 from nostro.domain.user import Claims
 from nostro.ledger.service import Ledger, open_ledger
 from nostro.store import journal

@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from nostro.domain.posting import Books
+from nostro.domain.books import Books
 from nostro.ledger.service import Ledger
 from nostro.store import journal
 from nostro.store.database import Database

@@ -13,11 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nostro.domain.account import Account, AccountStatus
+from nostro.domain.books import Books, Outcome, Policy
 from nostro.domain.errors import InsufficientFunds, KeyConflict, NostroError
 from nostro.domain.ids import ObjectId
 from nostro.domain.money import Amount
-from nostro.domain.posting import Books, Outcome, Policy, TransferRequest, decide
-from nostro.domain.transaction import Direction, Kind
+from nostro.domain.posting import decide
+from nostro.domain.requests import TransferRequest
+from nostro.domain.transaction import Direction, Operation
 from nostro.domain.user import Caller, Claims, Role
 from tests.property.model import HOUSE_PLACES, LARGEST, SMALLEST, Answer, Wish, World
 
@@ -131,7 +133,7 @@ def as_request(wish: Wish, number: int) -> TransferRequest:
     said = repr((wish["kind"], wish["source"], wish["target"], wish["amount"])).encode()
     return TransferRequest(
         id=ident("t", number),
-        kind=Kind(wish["kind"]),
+        operation=Operation(wish["kind"]),
         claims=Claims(wish["user"], wish["token"], wish["issued_at"], 10.0**12),
         key=wish["key"],
         digest=hashlib.sha256(said).digest(),

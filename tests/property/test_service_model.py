@@ -10,10 +10,10 @@ import asyncpg
 import pytest
 
 from nostro.domain.account import AccountStatus
+from nostro.domain.books import Posted
 from nostro.domain.errors import InsufficientFunds, KeyConflict, NostroError
 from nostro.domain.ids import ObjectId
 from nostro.domain.money import Currency, parse_amount
-from nostro.domain.posting import Posted
 from nostro.domain.user import Claims, Role
 from nostro.ledger.service import Ledger, open_ledger
 from tests.concurrency.bank import token_of

@@ -19,6 +19,7 @@ from nostro.api.dialects import Dialect
 from nostro.api.documents import JSON, Document, encode, transaction_document
 from nostro.api.problems import problem, told
 from nostro.api.sent import plain_transfer, transfer_of
+from nostro.domain.books import Outcome, Posted
 from nostro.domain.errors import (
     GroupRefused,
     InvalidField,
@@ -26,7 +27,7 @@ from nostro.domain.errors import (
     MissingField,
     NostroError,
 )
-from nostro.domain.posting import Outcome, Posted, TransferRequest
+from nostro.domain.requests import TransferRequest
 from nostro.domain.user import Claims
 from nostro.ledger.transfers import transfer_request
 
@@ -107,7 +108,9 @@ async def _parsed(items: Sequence[bytes], claims: Claims) -> AsyncIterator[Trans
             await asyncio.sleep(0)  # let the single requests through
         try:
             sent = plain_transfer(item) or transfer_of(parse_fields(item))
-            yield transfer_request(claims, sent.key, sent.from_account, sent.to_account, sent.amount)
+            yield transfer_request(
+                claims, sent.key, sent.from_account, sent.to_account, sent.amount, terms=sent.terms
+            )
         except NostroError as refusal:
             yield refusal
 

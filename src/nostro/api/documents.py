@@ -7,9 +7,18 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
+from nostro.domain.account import Account
 from nostro.domain.ids import show_id
 from nostro.domain.money import show_amount
-from nostro.domain.transaction import Transaction
+from nostro.domain.transaction import (
+    NO_NOTES,
+    REVERSIBLE,
+    Exchange,
+    Kind,
+    Leg,
+    Transaction,
+    TransactionStatus,
+)
 from nostro.domain.user import Role
 from nostro.store.accounts import AccountRow, BalanceRow
 from nostro.store.transactions import SeenTransaction
@@ -83,10 +92,20 @@ def balance_document(row: BalanceRow) -> Document:
     }
 
 
+def head_document(account: Account) -> Document:
+    """An account's balances after a decision."""
+    return {
+        "account": account.id.hex(),
+        "balance": number(account.balance, account.exponent),
+        "available": number(account.available, account.exponent),
+        "currency": account.currency,
+    }
+
+
 def transaction_document(transaction: Transaction) -> Document:
     shown = transaction.id.hex()
     when = moment(transaction.created_at)
-    return {
+    document = {
         "_id": shown,
         "id": shown,
         "fromAccount": transaction.from_account.hex(),
@@ -98,9 +117,68 @@ def transaction_document(transaction: Transaction) -> Document:
         "idempotencyKey": transaction.key,
         "position": transaction.position,
         "createdAt": when,
-        "updatedAt": when,
+        "effectiveAt": when if transaction.effective_at is None else moment(transaction.effective_at),
+        "updatedAt": when if transaction.updated_at is None else moment(transaction.updated_at),
         "__v": 0,
     }
+    if transaction.kind is not Kind.TRANSFER or transaction.legs:
+        document |= _of_its_kind(transaction)
+    if transaction.kind in REVERSIBLE:
+        document["reversedAmount"] = number(transaction.reversed, transaction.exponent)
+        document["reversibleAmount"] = number(transaction.reversible, transaction.exponent)
+    if transaction.notes is not NO_NOTES:
+        document |= _notes(transaction)
+    return document
+
+
+def _of_its_kind(transaction: Transaction) -> Document:
+    """What only some kinds of transactions have to tell."""
+    document: Document = {}
+    exponent = transaction.exponent
+    if transaction.parent_id is not None:
+        document["parent"] = transaction.parent_id.hex()
+    if transaction.kind is Kind.HOLD:
+        document["heldAmount"] = number(transaction.left, exponent)
+        document["capturedAmount"] = number(transaction.captured, exponent)
+        document["releasedAmount"] = number(transaction.let_go, exponent)
+        if transaction.status is TransactionStatus.FAILED:
+            document["failureReason"] = transaction.failure_reason
+    if transaction.expires_at is not None:
+        document["expiresAt"] = moment(transaction.expires_at)
+    if transaction.released is not None:
+        document["releasedAmount"] = number(transaction.released, exponent)
+    if transaction.exchange is not None:
+        document |= _exchange(transaction.exchange)
+    if transaction.legs:
+        document["legs"] = [_leg(leg, transaction) for leg in transaction.legs]
+    return document
+
+
+def _exchange(exchange: Exchange) -> Document:
+    return {
+        "rate": msgspec.Raw(f"{exchange.rate.normalize():f}".encode()),
+        "counterAmount": number(exchange.amount, exchange.exponent),
+        "counterCurrency": exchange.currency,
+    }
+
+
+def _leg(leg: Leg, transaction: Transaction) -> Document:
+    is_other_half = transaction.exchange is not None and leg.currency == transaction.exchange.currency
+    exponent = transaction.exchange.exponent if transaction.exchange and is_other_half else transaction.exponent
+    return {
+        "fromAccount": leg.from_account.hex(),
+        "toAccount": leg.to_account.hex(),
+        "amount": number(leg.amount, exponent),
+        "currency": leg.currency,
+    }
+
+
+def _notes(transaction: Transaction) -> Document:
+    description, reference, metadata = transaction.notes
+    said: Document = {"description": description, "reference": reference}
+    if metadata is not None:
+        said["metadata"] = msgspec.Raw(metadata.encode())
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def seen_document(seen: SeenTransaction, viewer: User) -> Document:

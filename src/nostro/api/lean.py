@@ -18,9 +18,9 @@ from nostro.api.paths import ACCOUNTS, TRANSACTIONS
 from nostro.api.problems import problem
 from nostro.api.sent import plain_transfer
 from nostro.api.transactions import REPLAYED, posted_document
+from nostro.domain.books import Outcome
 from nostro.domain.errors import NostroError
 from nostro.domain.ids import parse_id
-from nostro.domain.posting import Outcome
 from nostro.domain.user import Claims
 from nostro.ledger.balances import Balance
 

@@ -7,9 +7,19 @@ from typing import NamedTuple
 from starlette.requests import Request
 from starlette.responses import Response
 
-from nostro.api import account_states, accounts, auth, bulk, documentation, metrics, pages, transactions
+from nostro.api import (
+    account_states,
+    accounts,
+    auth,
+    bulk,
+    documentation,
+    follow_ups,
+    metrics,
+    pages,
+    transactions,
+)
 from nostro.api.desk import Desk
-from nostro.api.paths import ACCOUNTS, BULK, INITIAL_FUNDS, TRANSACTIONS
+from nostro.api.paths import ACCOUNTS, BULK, EXCHANGE, INITIAL_FUNDS, TRANSACTIONS
 
 Endpoint = Callable[[Request, Desk], Awaitable[Response]]
 
@@ -50,6 +60,11 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("POST", BULK, bulk.bulk),
     Operation("GET", TRANSACTIONS, transactions.list_transactions),
     Operation("POST", INITIAL_FUNDS, transactions.initial_funds, "funds"),
+    Operation("POST", EXCHANGE, transactions.exchange, "transfer"),
+    Operation("POST", f"{TRANSACTIONS}/{{transaction}}/capture", follow_ups.capture, "transfer"),
+    Operation("POST", f"{TRANSACTIONS}/{{transaction}}/void", follow_ups.void, "transfer"),
+    Operation("POST", f"{TRANSACTIONS}/{{transaction}}/extend", follow_ups.extend, "transfer"),
+    Operation("POST", f"{TRANSACTIONS}/{{transaction}}/reverse", follow_ups.reverse, "transfer"),
     Operation("GET", f"{TRANSACTIONS}/history", transactions.list_transactions),
     Operation("GET", f"{TRANSACTIONS}/account/{{account}}", transactions.list_transactions),
     Operation("GET", f"{TRANSACTIONS}/by-key/{{key}}", transactions.by_key),

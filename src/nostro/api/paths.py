@@ -12,6 +12,7 @@ from nostro.settings import DialectName
 
 TRANSACTIONS = "/api/transactions"
 BULK = "/api/transactions/bulk"
+EXCHANGE = "/api/transactions/exchange"
 INITIAL_FUNDS = "/api/transactions/system/initial-funds"
 ACCOUNTS = "/api/accounts"
 
@@ -91,6 +92,7 @@ def _transaction_path(parts: list[str], words: list[str]) -> Canonical:
 _WORDS = frozenset(
     {"all", "balance", "by-email", "by-key", "history", "account", "bulk", "status", "system", "user"}
     | {"activate", "reopen", "deactivate", "freeze", "suspend", "block", "close", "events"}
+    | {"capture", "exchange", "extend", "reverse", "void"}
 )
 
 

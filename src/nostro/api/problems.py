@@ -1,11 +1,13 @@
 """Errors as answers: the old body that clients read, with the members of RFC 9457 beside it."""
 
+from datetime import datetime
+
 import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
 from nostro.api.dialects import Dialect
-from nostro.api.documents import Document, json_answer, number
+from nostro.api.documents import Document, json_answer, moment, number
 from nostro.domain.errors import (
     LogoutWithoutToken,
     NostroError,
@@ -15,7 +17,6 @@ from nostro.domain.errors import (
     UnknownAccount,
     UserGone,
 )
-from nostro.ledger.currencies import currency_of
 
 log = structlog.get_logger(__name__)
 
@@ -27,6 +28,9 @@ _SITUATIONS: dict[type[NostroError], str] = {
     UnknownAccount: "unknown_account",
     LogoutWithoutToken: "logout_without_token",
 }
+_AMOUNTS = frozenset(
+    {"required", "available", "shortfall", "held", "reversible", "remaining", "balance", "largestAmount"}
+)
 
 
 def problem(request: Request, error: NostroError, dialect: Dialect, operation: str) -> Response:
@@ -51,7 +55,7 @@ def problem(request: Request, error: NostroError, dialect: Dialect, operation: s
 
 def told(error: NostroError, dialect: Dialect, operation: str) -> Document:
     """The refusal itself: message, code, httpStatus, detail, retryable, and what the caller may know of it."""
-    facts = dict(error.facts)
+    facts = {name: moment(fact) if isinstance(fact, datetime) else fact for name, fact in error.facts.items()}
     status, message = _said(error, dialect, operation, facts)
     return {
         "message": message,
@@ -75,13 +79,12 @@ def _said(error: NostroError, dialect: Dialect, operation: str, facts: dict[str,
 
 
 def _amounts_in_major_units(facts: dict[str, object]) -> dict[str, str]:
-    currency = facts.get("currency")
-    if not isinstance(currency, str):
+    exponent = facts.pop("exponent", None)
+    if not isinstance(exponent, int):
         return {}
-    exponent = currency_of(currency).exponent
     words = {}
-    for name in ("required", "available", "shortfall"):
-        minor = facts.get(name)
+    for name in _AMOUNTS & facts.keys():
+        minor = facts[name]
         if isinstance(minor, int):
             shown = number(minor, exponent)
             facts[name] = shown

@@ -5,10 +5,12 @@ from typing import NamedTuple
 
 import msgspec
 
-from nostro.api.bodies import Fields, amount_of, key_of, missing_of, string_of
+from nostro.api.bodies import Fields, amount_of, key_of, missing_of
+from nostro.api.terms import account_of, flag_of, terms_of
 from nostro.domain.errors import MissingField, NostroError
 from nostro.domain.ids import ObjectId, parse_id
 from nostro.domain.money import Amount, parse_amount
+from nostro.domain.requests import PLAIN, Terms
 from nostro.domain.transaction import valid_key
 
 
@@ -19,6 +21,7 @@ class Sent(NamedTuple):
     to_account: ObjectId
     amount: Amount
     key: str
+    terms: Terms = PLAIN
 
 
 class _PlainTransfer(msgspec.Struct, forbid_unknown_fields=True):
@@ -53,18 +56,35 @@ def plain_transfer(body: bytes) -> Sent | None:
 
 def transfer_of(fields: Fields, header_keys: Sequence[str] = ()) -> Sent:
     """Raises the first refusal of errors.PRECEDENCE that the request itself deserves."""
-    require_money_fields(fields, header_keys, "fromAccount", "toAccount")
-    from_account = parse_id(string_of(fields, "fromAccount"), "fromAccount")
-    to_account = parse_id(string_of(fields, "toAccount"), "toAccount")
-    amount = amount_of(fields)
-    key = key_of(fields, header_keys)
-    return Sent(from_account, to_account, amount, key)
+    if flag_of(fields, "dryRun") and missing_of(fields, "idempotencyKey"):
+        # Nothing will be done, so nothing has to be told apart later.
+        header_keys = header_keys or ["dry run"]
+    _require_named(fields, header_keys)
+    terms = terms_of(fields)
+    if terms.legs:
+        from_account, to_account, amount = terms.legs[0]
+    else:
+        from_account = account_of(fields, "fromAccount")
+        to_account = terms.split[0].account if terms.split else account_of(fields, "toAccount")
+        amount = amount_of(fields)
+    return Sent(from_account, to_account, amount, key_of(fields, header_keys), terms)
 
 
-def require_money_fields(fields: Fields, header_keys: Sequence[str], *accounts: str) -> None:
+def _require_named(fields: Fields, header_keys: Sequence[str]) -> None:
+    if "legs" in fields:
+        require_money_fields(fields, header_keys, needs_amount=False)
+    elif "to" in fields:
+        require_money_fields(fields, header_keys, "fromAccount")
+    else:
+        require_money_fields(fields, header_keys, "fromAccount", "toAccount")
+
+
+def require_money_fields(
+    fields: Fields, header_keys: Sequence[str], *accounts: str, needs_amount: bool = True
+) -> None:
     """All missing fields at once, before any of them is judged; a key may also come as a header."""
     missing = missing_of(fields, *accounts)
-    if bytes(fields.get("amount", b'""')) == b'""':
+    if needs_amount and bytes(fields.get("amount", b'""')) == b'""':
         missing.append("amount")
     if missing_of(fields, "idempotencyKey") and not any(header_keys):
         missing.append("idempotencyKey")

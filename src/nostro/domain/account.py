@@ -42,7 +42,8 @@ class Account:
     """An account's head as it was read under the lock; `posting` moves it forward, the store writes it.
 
     `balance`, `held`, `floor` and `ceiling` are minor units of the currency. `floor` None: may go negative
-    without limit, which only a settlement account (where money enters the ledger) may.
+    without limit, which only a settlement account (where money enters the ledger) may. `limited`: there are
+    limits on what it may pay (limits.py).
     """
 
     id: ObjectId
@@ -56,6 +57,7 @@ class Account:
     floor: int | None
     ceiling: int | None
     settlement: bool
+    limited: bool = False
 
     @property
     def available(self) -> int:

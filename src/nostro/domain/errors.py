@@ -2,21 +2,24 @@
 
     NostroError
     ├── Unauthenticated 401       TokenMissing · TokenInvalid ─ TokenRevoked, UserGone · WrongPassword
-    ├── Forbidden 403             CrossSiteRefused · NotSystemUser · NotOperator · NotAccountOwner
+    ├── Forbidden 403             CrossSiteRefused · NotSystemUser · NotOperator · NotAccountOwner · NotReceiver
     ├── RateLimited 429
     ├── BadRequest 400            MalformedJson · DuplicateField · MissingField · InvalidField · InvalidId
     │                             InvalidAmount · InvalidKey · UnknownCurrency · SameAccount · InvalidResetLink
     │                             LogoutWithoutToken
-    ├── Conflict 409              KeyConflict · EmailTaken · StatusConflict
-    ├── Refused 400               AccountNotFound · SystemAccountNotFound · CurrencyMismatch
-    │                             AccountNotActive · LimitExceeded · InsufficientFunds · CeilingExceeded
-    │                             AmountOverflow · GroupRefused
+    ├── Conflict 409              KeyConflict · EmailTaken · StatusConflict · RateChanged
+    │   └── StoryOver             AlreadyCaptured · AlreadyVoided · HoldExpired · AlreadyReversed
+    ├── Refused 400               AccountNotFound · SystemAccountNotFound · CurrencyMismatch · RateNotFound
+    │                             AccountNotActive · PeriodClosed · NotAHold · NotReversible · ExceedsHeldAmount
+    │                             ExceedsReversibleAmount · LimitExceeded · InsufficientFunds · CeilingExceeded
+    │                             AmountOverflow · GroupRefused · PreconditionFailed (412)
     ├── Missing 404               NotFound ─ UnknownAccount · MethodNotAllowed (405)
     ├── Oversized                 BodyTooLarge (413) · UnsupportedMediaType (415) · HeadersTooLarge (431)
     └── Unavailable 503           Overloaded · DatabaseUnavailable · OutcomeUnknown      (retryable)
 
 `PRECEDENCE` is the published order: of all refusals that apply to a transfer the first is the answer
-(tests/contract/test_refusals.py has a row per code). Amounts in an error are integers in minor units.
+(tests/contract/test_refusals.py has a row per code). Amounts in an error are integers in minor units of its
+`currency`, whose places are its `exponent`.
 """
 
 from typing import ClassVar
@@ -88,6 +91,11 @@ class NotOperator(Forbidden):
 class NotAccountOwner(Forbidden):
     code = "not_account_owner"
     title = "The account to pay from is not yours"
+
+
+class NotReceiver(Forbidden):
+    code = "not_receiver"
+    title = "Only who received the money, or an operator, may let it flow back"
 
 
 class RateLimited(NostroError):
@@ -190,6 +198,37 @@ class StatusConflict(Conflict):
     title = "The account cannot change from its status to this one"
 
 
+class RateChanged(Conflict):
+    """Carries `rate`, the one in force."""
+
+    code = "rate_changed"
+    title = "The exchange rate is not the one that was expected"
+
+
+class StoryOver(Conflict):
+    """The earlier transaction has come to its end, so nothing more can be done about it."""
+
+
+class AlreadyCaptured(StoryOver):
+    code = "already_captured"
+    title = "The hold has been captured to its end"
+
+
+class AlreadyVoided(StoryOver):
+    code = "already_voided"
+    title = "The hold has been voided"
+
+
+class HoldExpired(StoryOver):
+    code = "hold_expired"
+    title = "The hold has expired"
+
+
+class AlreadyReversed(StoryOver):
+    code = "already_reversed"
+    title = "The transaction has been reversed in full"
+
+
 # ── what the ledger refuses, under the lock ──────────────────────────────────────────────────────────
 
 
@@ -217,20 +256,75 @@ class AccountNotActive(Refused):
     title = "An account in this transfer is not active"
 
 
+class RateNotFound(Refused):
+    code = "rate_not_found"
+    title = "No system user exchanges between these two currencies"
+
+
+class PeriodClosed(Refused):
+    """Carries `closedUntil`."""
+
+    code = "period_closed"
+    title = "The book is closed for the time at which this is said to have happened"
+
+
+class NotAHold(Refused):
+    code = "not_a_hold"
+    title = "The transaction is not a hold"
+
+
+class NotReversible(Refused):
+    code = "not_reversible"
+    title = "The transaction moved no money that could flow back, or is a reversal itself"
+
+
+class ExceedsHeldAmount(Refused):
+    """Carries `held`: what is left of the hold, in minor units of `currency`."""
+
+    code = "exceeds_held_amount"
+    title = "The amount is larger than what the hold still holds"
+
+
+class ExceedsReversibleAmount(Refused):
+    """Carries `reversible`: what has not flowed back yet, in minor units of `currency`."""
+
+    code = "exceeds_reversible_amount"
+    title = "The amount is larger than what is left to reverse"
+
+
+class PreconditionFailed(Refused):
+    """Carries `condition`, and `balance` or `version` as it is."""
+
+    code = "precondition_failed"
+    http_status = 412
+    title = "The account is not as the request expects it"
+
+
 class LimitExceeded(Refused):
+    """Carries `limit` (single, hourly, daily or monthly) and `remaining`: what is left of it, in minor units of
+    `currency`, or as a number of transfers for hourly."""
+
     code = "limit_exceeded"
     title = "A limit of the account would be exceeded"
 
 
 class InsufficientFunds(Refused):
-    """Carries `required`, `available` and `shortfall` in minor units of `currency`."""
+    """Carries `required`, `available` and `shortfall` in minor units of `currency`. A dry run adds
+    `largestAmount`, and `earliestAvailableAt` if enough holds will expire. `account` is whose money it is."""
 
     code = "insufficient_funds"
     title = "The account has too little money"
 
-    def __init__(self, *, required: int, available: int, currency: str) -> None:
+    def __init__(
+        self, *, required: int, available: int, currency: str, exponent: int, account: bytes = b""
+    ) -> None:
+        self.account = account
         super().__init__(
-            required=required, available=available, shortfall=required - available, currency=currency
+            required=required,
+            available=available,
+            shortfall=required - available,
+            currency=currency,
+            exponent=exponent,
         )
 
 
@@ -340,8 +434,21 @@ PRECEDENCE: tuple[type[NostroError], ...] = (
     AccountNotFound,
     SystemAccountNotFound,
     NotAccountOwner,
+    NotReceiver,
     CurrencyMismatch,
+    RateNotFound,
+    RateChanged,
+    NotAHold,
+    NotReversible,
+    AlreadyCaptured,
+    AlreadyVoided,
+    HoldExpired,
+    AlreadyReversed,
+    ExceedsHeldAmount,
+    ExceedsReversibleAmount,
     AccountNotActive,
+    PeriodClosed,
+    PreconditionFailed,
     LimitExceeded,
     InsufficientFunds,
     CeilingExceeded,

@@ -6,215 +6,291 @@ the last guard it must succeed. It is then posted into the books, so that the ne
 therefore decides exactly what the same requests would one by one
 (tests/property/test_posting_model.py::test_a_batch_decides_what_the_same_requests_decide_one_by_one).
 
+Transfers of one leg or many, initial funds, exchanges and the placing of holds are decided here; what becomes
+of a hold in holds.py, what flows back in reversals.py. All of them end in `Books.move` and `Books.hold`.
+
 There is no I/O here, no clock and no randomness: the store reads before, writes after, and PostgreSQL's
 constraints stand behind it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from nostro.domain.account import Account
+from nostro.domain.books import Books, Outcome, Policy, Posted
+from nostro.domain.conditions import refusal_of_conditions
 from nostro.domain.errors import (
-    AccountNotActive,
     AccountNotFound,
-    AmountOverflow,
-    CeilingExceeded,
     CurrencyMismatch,
     GroupRefused,
-    InsufficientFunds,
     InvalidAmount,
-    KeyConflict,
+    InvalidField,
     NostroError,
     NotAccountOwner,
     NotSystemUser,
+    PeriodClosed,
     SameAccount,
     SystemAccountNotFound,
     TokenRevoked,
     UserGone,
 )
+from nostro.domain.exchanging import halves_of
+from nostro.domain.holds import decide_about_hold, expire
 from nostro.domain.ids import ObjectId
-from nostro.domain.money import INT64_MAX, INT64_MIN, Amount
-from nostro.domain.transaction import Direction, Entry, KeyScope, Kind, Transaction, TransactionStatus
-from nostro.domain.user import Caller, Claims, Role
+from nostro.domain.money import MAX_MINOR, Amount
+from nostro.domain.movements import (
+    Movement,
+    first_of,
+    paid_by,
+    refusal_of_limits,
+    refusal_of_money,
+    refusal_of_states,
+)
+from nostro.domain.replays import conflict_or_replay
+from nostro.domain.requests import PLAIN, Request, TransferRequest
+from nostro.domain.reversals import decide_reversal
+from nostro.domain.splitting import split
+from nostro.domain.transaction import Exchange, Kind, Leg, Operation, Transaction, TransactionStatus
+from nostro.domain.user import Caller, Role
 
 
-@dataclass(slots=True)
-class TransferRequest:
-    """A request to move money, as parsed. `id` is given before the decision, so that a transaction found
-    under the request's key after a lost COMMIT can be told from an earlier one (ledger/committer.py).
+def decide(batch: Sequence[Request], books: Books, policy: Policy) -> list[Outcome]:
+    """One outcome per request, in order. Refusals are returned, never raised: they harm no neighbour.
 
-    `from_account` None: the caller's settlement account in the receiver's currency (initial funds).
+    Holds whose time is over are let go first, so that what they held can be spent in the same moment.
     """
-
-    id: ObjectId
-    kind: Kind
-    claims: Claims
-    key: str
-    digest: bytes
-    from_account: ObjectId | None
-    to_account: ObjectId
-    amount: Amount
-
-    @property
-    def scope(self) -> KeyScope:
-        return KeyScope(self.claims.user, self.kind, self.key)
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """`house_exponent`: the places judged when the paying account says nothing the caller may know."""
-
-    house_exponent: int = 2
-    frozen_receives: bool = False
-
-
-@dataclass(slots=True)
-class Books:
-    """All that a batch refers to, as it stands under the lock, and what the batch has written so far."""
-
-    now: datetime
-    accounts: dict[ObjectId, Account]
-    callers: dict[ObjectId, Caller]
-    revoked: set[bytes]
-    recorded: dict[KeyScope, Transaction]
-    transactions: list[Transaction] = field(default_factory=list)
-    entries: list[Entry] = field(default_factory=list)
-    moved: dict[ObjectId, Account] = field(default_factory=dict)
-    _settlements: dict[tuple[ObjectId, str], Account] | None = None
-
-    def settlement_of(self, owner: ObjectId, currency: str) -> Account | None:
-        if self._settlements is None:
-            self._settlements = {(a.owner, a.currency): a for a in self.accounts.values() if a.settlement}
-        return self._settlements.get((owner, currency))
-
-
-@dataclass(slots=True)
-class Posted:
-    """The transaction that answers a request, and whether it was there before (`replayed`)."""
-
-    transaction: Transaction
-    replayed: bool
-
-
-Outcome = Posted | NostroError
-
-
-def decide(batch: Sequence[TransferRequest], books: Books, policy: Policy) -> list[Outcome]:
-    """One outcome per request, in order. Refusals are returned, never raised: they harm no neighbour."""
+    expire(books)
     return [_decide_one(request, books, policy) for request in batch]
 
 
-def decide_together(batch: Sequence[TransferRequest], books: Books, policy: Policy) -> list[Outcome]:
+def decide_together(batch: Sequence[Request], books: Books, policy: Policy) -> list[Outcome]:
     """All or nothing: with one refusal nothing of the batch stays in the books, and those who did nothing wrong
     get `GroupRefused`. The first refusal that is none is the culprit's."""
     outcomes = decide(batch, books, policy)
     if not any(isinstance(outcome, NostroError) for outcome in outcomes):
         return outcomes
-    books.transactions, books.entries, books.moved = [], [], {}
+    books.forget()
     return [outcome if isinstance(outcome, NostroError) else GroupRefused() for outcome in outcomes]
 
 
-def _decide_one(request: TransferRequest, books: Books, policy: Policy) -> Outcome:
+def _decide_one(request: Request, books: Books, policy: Policy) -> Outcome:
     caller = books.callers.get(request.claims.user)
     if caller is None:
         return UserGone()
     if request.claims.void(revoked=request.claims.digest in books.revoked, token_epoch=caller.token_epoch):
         return TokenRevoked()
-    if request.kind is Kind.INITIAL_FUNDS and caller.role is not Role.SYSTEM:
-        return NotSystemUser()
-
-    target = books.accounts.get(request.to_account)
-    source = _source_of(request, target, books)
     try:
-        amount = request.amount.minor_units(_places(request, source, target, policy))
-    except InvalidAmount as refusal:
+        if isinstance(request, TransferRequest):
+            return _decide_transfer(request, caller, books, policy)
+        if request.operation is Operation.REVERSE:
+            return decide_reversal(request, caller, books, policy)
+        return decide_about_hold(request, caller, books, policy)
+    except NostroError as refusal:
         return refusal
-    if request.from_account == request.to_account or (source is not None and source is target):
+
+
+class _Wish(NamedTuple):
+    """One movement as it was asked for: its accounts may not exist. `source_id` None: a settlement account."""
+
+    source_id: ObjectId | None
+    source: Account | None
+    target_id: ObjectId
+    target: Account | None
+    amount: int
+    places: int
+
+
+def _decide_transfer(request: TransferRequest, caller: Caller, books: Books, policy: Policy) -> Outcome:
+    if request.operation is Operation.INITIAL_FUNDS and caller.role is not Role.SYSTEM:
+        return NotSystemUser()
+    wishes = _wishes_of(request, books, policy)
+    if any(_is_one_account(wish) for wish in wishes):
         return SameAccount()
 
     earlier = books.recorded.get(request.scope)
     if earlier is not None:
-        if earlier.digest != request.digest:
-            return KeyConflict(conflictingFields=_conflicts(request, earlier))
-        return Posted(earlier, replayed=earlier.id != request.id)
+        return conflict_or_replay(request, earlier)
 
-    if target is None:
-        return AccountNotFound(role="to")
-    if source is None:
-        return SystemAccountNotFound() if request.from_account is None else AccountNotFound(role="from")
-    if source.owner != request.claims.user:
-        return NotAccountOwner()
-    if source.currency != target.currency:
-        return CurrencyMismatch()
-    if not source.pays or not target.receives(frozen_receives=policy.frozen_receives):
-        return AccountNotActive()
-    if source.floor is not None and source.available - amount < source.floor:
-        return InsufficientFunds(
-            required=amount, available=source.available - source.floor, currency=source.currency
-        )
-    if target.ceiling is not None and target.balance + amount > target.ceiling:
-        return CeilingExceeded()
-    if source.balance - amount < INT64_MIN or target.balance + amount > INT64_MAX:
-        return AmountOverflow()
+    exchange = None
+    refusal = first_of([_refusal_of_sides(wish, request, wishes[0]) for wish in wishes])
+    if refusal is not None:
+        return refusal
+    movements = [
+        Movement(wish.source, wish.target, wish.amount) for wish in wishes if wish.source and wish.target
+    ]
+    source, target, amount = movements[0]
+    if request.operation is Operation.EXCHANGE:
+        movements, exchange = halves_of(request, source, target, amount, books)
+    refusal = first_of([refusal_of_states(movement, policy) for movement in movements])
+    if refusal is None and request.terms is not PLAIN:
+        refusal = _refusal_of_terms(request, source, target, caller, books)
+    refusal = refusal or refusal_of_limits(movements, books) or refusal_of_money(movements)
+    if refusal is not None:
+        return refusal
 
-    return Posted(_post(request, source, target, amount, books), replayed=False)
+    if request.terms.hold:
+        return Posted(_set_aside(request, movements[0], books), replayed=False)
+    return Posted(_post(request, movements, exchange, books), replayed=False)
 
 
-def _source_of(request: TransferRequest, target: Account | None, books: Books) -> Account | None:
-    if request.from_account is not None:
-        return books.accounts.get(request.from_account)
-    return books.settlement_of(request.claims.user, target.currency) if target else None
+def _wishes_of(request: TransferRequest, books: Books, policy: Policy) -> list[_Wish]:
+    """What the request says of accounts and amounts, in minor units.
+
+    Raises `InvalidAmount`, and `InvalidField` for a split that does not come out at the amount.
+    """
+    if request.terms.legs:
+        wishes = [_wish(request, *leg, books, policy) for leg in request.terms.legs]
+    else:
+        wishes = [_wish(request, request.from_account, request.to_account, request.amount, books, policy)]
+    if request.terms.split:
+        wishes = _divided(wishes[0], request, books)
+    if sum(wish.amount for wish in wishes) > MAX_MINOR:
+        raise InvalidAmount("The legs come to more than 10^15 minor units")
+    return wishes
 
 
-def _places(request: TransferRequest, source: Account | None, target: Account | None, policy: Policy) -> int:
+def _wish(
+    request: TransferRequest,
+    source_id: ObjectId | None,
+    target_id: ObjectId,
+    amount: Amount,
+    books: Books,
+    policy: Policy,
+) -> _Wish:
+    target = books.accounts.get(target_id)
+    if source_id is not None:
+        source = books.accounts.get(source_id)
+    else:
+        source = books.settlement_of(request.claims.user, target.currency) if target else None
+    places = _places(request, source_id, source, target, policy)
+    return _Wish(source_id, source, target_id, target, amount.minor_units(places), places)
+
+
+def _places(
+    request: TransferRequest,
+    source_id: ObjectId | None,
+    source: Account | None,
+    target: Account | None,
+    policy: Policy,
+) -> int:
     """The places the amount may have: those of the paying account, if the caller may know anything of it."""
-    if request.from_account is None:
+    if source_id is None:
         return target.exponent if target is not None else policy.house_exponent
     if source is not None and source.owner == request.claims.user:
         return source.exponent
     return policy.house_exponent
 
 
-def _conflicts(request: TransferRequest, earlier: Transaction) -> list[str]:
-    """Which fields of the request differ from the transaction that took its key."""
-    fields = []
-    if request.from_account is not None and request.from_account != earlier.from_account:
-        fields.append("fromAccount")
-    if request.to_account != earlier.to_account:
-        fields.append("toAccount")
-    if request.amount.digits * 10**earlier.exponent != earlier.amount * 10**request.amount.scale:
-        fields.append("amount")
-    return fields
+def _divided(whole: _Wish, request: TransferRequest, books: Books) -> list[_Wish]:
+    """One wish for each receiver of a split who gets anything."""
+    parts = request.terms.split
+    amounts = split(whole.amount, whole.places, parts)
+    return [
+        whole._replace(target_id=part.account, target=books.accounts.get(part.account), amount=amount)
+        for part, amount in zip(parts, amounts, strict=True)
+        if amount > 0
+    ]
 
 
-def _post(request: TransferRequest, source: Account, target: Account, amount: int, books: Books) -> Transaction:
-    """Write the transaction and its two entries into the books. Every guard has passed: it must succeed."""
-    transaction = Transaction(
-        id=request.id,
-        kind=request.kind,
-        status=TransactionStatus.COMPLETED,
-        requested_by=request.claims.user,
-        key=request.key,
-        digest=request.digest,
-        from_account=source.id,
-        to_account=target.id,
-        amount=amount,
-        currency=source.currency,
-        exponent=source.exponent,
-        created_at=books.now,
-    )
-    books.transactions.append(transaction)
-    books.recorded[transaction.scope] = transaction
-    _enter(transaction, source, Direction.DEBIT, -amount, books)
-    _enter(transaction, target, Direction.CREDIT, amount, books)
+def _is_one_account(wish: _Wish) -> bool:
+    return wish.source_id == wish.target_id or (wish.source is not None and wish.source is wish.target)
+
+
+def _refusal_of_sides(wish: _Wish, request: TransferRequest, first: _Wish) -> NostroError | None:
+    if wish.target is None:
+        return AccountNotFound(role="to")
+    if wish.source is None:
+        return SystemAccountNotFound() if wish.source_id is None else AccountNotFound(role="from")
+    if wish.source.owner != request.claims.user:
+        return NotAccountOwner()
+    if request.operation is Operation.EXCHANGE:
+        return None
+    if wish.source.currency != wish.target.currency or (
+        first.source and wish.source.currency != first.source.currency
+    ):
+        return CurrencyMismatch()
+    return None
+
+
+def _refusal_of_terms(
+    request: TransferRequest, source: Account, target: Account, caller: Caller, books: Books
+) -> NostroError | None:
+    happened = request.terms.effective_at
+    if happened is not None:
+        if happened > books.now:
+            return InvalidField("effectiveAt", "must not be in the future")
+        closed_until = books.closed_until.get(source.currency)
+        may_restate = request.terms.restate and caller.role in {Role.SYSTEM, Role.OPERATOR}
+        if closed_until is not None and happened < closed_until and not may_restate:
+            return PeriodClosed(closedUntil=closed_until)
+    return refusal_of_conditions(request.terms.conditions, source, target, caller)
+
+
+def _post(
+    request: TransferRequest, movements: Sequence[Movement], exchange: Exchange | None, books: Books
+) -> Transaction:
+    """Write the transaction and its entries into the books. Every guard has passed: it must succeed."""
+    transaction = _transaction_of(request, movements, exchange, books)
+    books.record(transaction)
+    for source, target, amount in movements:
+        books.move(transaction, source, target, amount)
+    _count(movements, books)
     return transaction
 
 
-def _enter(transaction: Transaction, account: Account, direction: Direction, change: int, books: Books) -> None:
-    account.balance += change
-    account.last_seq += 1
-    books.entries.append(
-        Entry(account.id, account.last_seq, transaction.id, direction, abs(change), account.balance)
+def _set_aside(request: TransferRequest, movement: Movement, books: Books) -> Transaction:
+    """Write a hold: the money stays where it is, but nothing else can have it."""
+    transaction = _transaction_of(request, [movement], None, books)
+    transaction.status = TransactionStatus.PENDING
+    if request.terms.expires_in_s is not None:
+        transaction.expires_at = books.now + timedelta(seconds=request.terms.expires_in_s)
+    books.record(transaction)
+    books.hold(transaction, movement.source, movement.amount)
+    books.go_on(transaction)
+    _count([movement], books)
+    return transaction
+
+
+def _count(movements: Sequence[Movement], books: Books) -> None:
+    if books.limits:
+        for source, amount in paid_by(movements):
+            books.count(source, amount)
+
+
+def _transaction_of(
+    request: TransferRequest, movements: Sequence[Movement], exchange: Exchange | None, books: Books
+) -> Transaction:
+    first, terms = movements[0], request.terms
+    transaction = Transaction(
+        id=request.id,
+        kind=Kind.HOLD if terms.hold else Kind(request.operation.value),
+        operation=request.operation,
+        requested_by=request.claims.user,
+        key=request.key,
+        digest=request.digest,
+        from_account=first.source.id,
+        to_account=first.target.id,
+        amount=first.amount,
+        currency=first.source.currency,
+        exponent=first.source.exponent,
+        created_at=books.now,
     )
-    books.moved[account.id] = account
+    if terms is not PLAIN:
+        transaction.notes = terms.notes
+        transaction.effective_at = _earlier(terms.effective_at, books.now)
+    if len(movements) > 1:
+        transaction.legs = tuple(
+            Leg(number, source.id, target.id, amount, source.currency)
+            for number, (source, target, amount) in enumerate(movements, start=1)
+        )
+    if exchange is not None:
+        transaction.exchange, transaction.to_account = exchange, movements[-1].target.id
+    else:
+        transaction.amount = sum(movement.amount for movement in movements)
+    return transaction
+
+
+def _earlier(happened: datetime | None, now: datetime) -> datetime | None:
+    """None unless it happened before it is recorded."""
+    return happened if happened is not None and happened < now else None

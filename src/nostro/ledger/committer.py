@@ -27,10 +27,13 @@ from typing import Any
 
 import structlog
 
+from nostro.domain.books import Books, Outcome, Policy, Posted
 from nostro.domain.errors import NostroError, OutcomeUnknown, Overloaded
 from nostro.domain.ids import ObjectId
-from nostro.domain.posting import Books, Outcome, Policy, Posted, TransferRequest, decide, decide_together
+from nostro.domain.posting import decide, decide_together
+from nostro.domain.requests import Request
 from nostro.ledger.counts import Counts
+from nostro.ledger.identity import new_id
 from nostro.ledger.queue import Batch, Queue, Waiter
 from nostro.store import journal
 from nostro.store.database import Database
@@ -77,9 +80,7 @@ class Committer:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def enqueue(
-        self, request: TransferRequest, also_lock: Sequence[ObjectId] = ()
-    ) -> "asyncio.Future[Outcome]":
+    def enqueue(self, request: Request, also_lock: Sequence[ObjectId] = ()) -> "asyncio.Future[Outcome]":
         """The outcome, once it is committed. `also_lock`: accounts it may turn out to need besides its own.
 
         Raises `Overloaded` when too many wait, or at the end of the process. Whoever awaits it shields it:
@@ -92,9 +93,7 @@ class Committer:
         self._wake()
         return waiter.answer
 
-    def enqueue_bulk(
-        self, requests: Sequence[TransferRequest], *, together: bool
-    ) -> "list[asyncio.Future[Outcome]]":
+    def enqueue_bulk(self, requests: Sequence[Request], *, together: bool) -> "list[asyncio.Future[Outcome]]":
         """The outcome of each request, once it is committed; `together`: of all of them or of none.
 
         Bulk work is cut into chunks that leave the single requests their room (ledger/queue.py); what is
@@ -116,7 +115,7 @@ class Committer:
         self._arrived.set()
         self._idle.clear()
 
-    async def submit(self, request: TransferRequest, also_lock: Sequence[ObjectId] = ()) -> Outcome:
+    async def submit(self, request: Request, also_lock: Sequence[ObjectId] = ()) -> Outcome:
         """`enqueue`, awaited; cancelling the caller does not cancel the request."""
         return await asyncio.shield(self.enqueue(request, also_lock))
 
@@ -211,7 +210,7 @@ class Committer:
         requests = [waiter.request for waiter in waiters]
         await journal.begin(connection)
         accounts, not_before = await journal.lock_accounts(connection, _accounts_of(waiters))
-        books = await journal.read_books(connection, requests, accounts, not_before)
+        books = await journal.read_books(connection, requests, accounts, not_before, new_id)
         outcomes = (decide_together if batch.together else decide)(requests, books, self.policy)
         if books.transactions:
             await journal.write_batch(connection, books)
@@ -245,8 +244,6 @@ def _as_it_happened(waiter: Waiter, outcome: Outcome, books: Books) -> Outcome:
 def _accounts_of(waiters: Sequence[Waiter]) -> list[ObjectId]:
     wanted: set[ObjectId] = set()
     for waiter in waiters:
-        wanted.add(waiter.request.to_account)
-        if waiter.request.from_account is not None:
-            wanted.add(waiter.request.from_account)
+        wanted.update(waiter.request.accounts)
         wanted.update(waiter.also_lock)
     return list(wanted)

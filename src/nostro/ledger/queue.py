@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from nostro.domain.books import Outcome
 from nostro.domain.errors import DatabaseUnavailable, OutcomeUnknown, Overloaded
 from nostro.domain.ids import ObjectId
-from nostro.domain.posting import Outcome, TransferRequest
+from nostro.domain.requests import Request
 
 MAX_BATCH = 512
 CHUNK = 128
@@ -25,7 +26,7 @@ MAX_WAITING_IN_BULK = 40_000
 class Waiter:
     """A request and who waits for it. `may_have_happened`: a COMMIT that held it was sent and not answered."""
 
-    request: TransferRequest
+    request: Request
     also_lock: Sequence[ObjectId]
     answer: "asyncio.Future[Outcome]"
     deadline: float

@@ -4,15 +4,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from nostro.domain.books import Policy
 from nostro.domain.money import Currency
-from nostro.domain.posting import Policy
 from nostro.ledger.accounts import Accounts
 from nostro.ledger.balances import BalanceReader
 from nostro.ledger.committer import Committer
 from nostro.ledger.counts import Counts
 from nostro.ledger.events import EventReader
+from nostro.ledger.follow_ups import FollowUps
 from nostro.ledger.following import Following
 from nostro.ledger.passwords import Passwords
+from nostro.ledger.previews import Previews
+from nostro.ledger.sweeper import sweep
 from nostro.ledger.transfers import Transfers
 from nostro.ledger.users import Users
 from nostro.ledger.verify import Verification, verify
@@ -25,16 +28,23 @@ class Ledger:
     users: Users
     accounts: Accounts
     transfers: Transfers
+    follow_ups: FollowUps
+    previews: Previews
     balances: BalanceReader
     events: EventReader
     following: Following
     house_currency: Currency
     counts: Counts
+    policy: Policy
 
     async def ping(self) -> None:
         """Raises `DatabaseUnavailable` unless the database answers now."""
         async with self.database.connection() as connection:
             await connection.execute("SELECT 1")
+
+    async def sweep_holds(self) -> int:
+        """Write the EXPIRY of holds whose time is over; how many accounts had some."""
+        return await sweep(self.database, self.policy)
 
     async def verify(self) -> Verification:
         return await verify(self.database)
@@ -54,16 +64,20 @@ async def open_ledger(
             Committer(database, policy, counts=counts) as committer,
             BalanceReader(database) as balances,
         ):
+            transfers = Transfers(database, committer)
             yield Ledger(
                 database=database,
                 users=Users(database, passwords, house_currency),
                 accounts=Accounts(database),
-                transfers=Transfers(database, committer),
+                transfers=transfers,
+                follow_ups=FollowUps(database, committer),
+                previews=Previews(database, policy, transfers),
                 balances=balances,
                 events=EventReader(database),
                 following=Following(database),
                 house_currency=house_currency,
                 counts=counts,
+                policy=policy,
             )
     finally:
         passwords.close()

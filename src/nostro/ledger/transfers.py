@@ -1,17 +1,18 @@
-"""Moving money, and looking up what was moved."""
+"""Moving money: transfers, initial funds, exchanges and holds; and looking up what was moved."""
 
 import asyncio
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from nostro.domain.books import Outcome, Posted
 from nostro.domain.errors import NostroError, NotFound
 from nostro.domain.ids import ObjectId
 from nostro.domain.money import Amount
-from nostro.domain.posting import Outcome, Posted, TransferRequest
-from nostro.domain.transaction import Kind, Transaction
+from nostro.domain.requests import PLAIN, Request, Terms, TransferRequest
+from nostro.domain.transaction import Operation, Transaction
 from nostro.domain.user import Claims
 from nostro.ledger.committer import Committer
+from nostro.ledger.digests import transfer_digest
 from nostro.ledger.identity import new_id
 from nostro.store import accounts, transactions
 from nostro.store.database import Database
@@ -31,12 +32,13 @@ class Transfers:
         from_account: ObjectId,
         to_account: ObjectId,
         amount: Amount,
+        terms: Terms = PLAIN,
     ) -> Posted:
-        """Move money between two accounts; raises the first refusal of errors.PRECEDENCE that applies."""
+        """Move money, or set it aside; raises the first refusal of errors.PRECEDENCE that applies."""
         begun = self.begin_transfer(
-            claims, key=key, from_account=from_account, to_account=to_account, amount=amount
+            claims, key=key, from_account=from_account, to_account=to_account, amount=amount, terms=terms
         )
-        return _answer(await asyncio.shield(begun))
+        return answer(await asyncio.shield(begun))
 
     def begin_transfer(
         self,
@@ -46,23 +48,38 @@ class Transfers:
         from_account: ObjectId,
         to_account: ObjectId,
         amount: Amount,
+        terms: Terms = PLAIN,
     ) -> "asyncio.Future[Outcome]":
         """The same, to be answered when it is committed: the outcome, refusals included, is returned."""
-        return self.committer.enqueue(transfer_request(claims, key, from_account, to_account, amount))
+        return self.committer.enqueue(
+            transfer_request(claims, key, from_account, to_account, amount, terms=terms)
+        )
 
-    def begin_bulk(
-        self, requests: Sequence[TransferRequest], *, together: bool
-    ) -> "list[asyncio.Future[Outcome]]":
+    def begin_bulk(self, requests: Sequence[Request], *, together: bool) -> "list[asyncio.Future[Outcome]]":
         """Many at once, each to be answered when it is committed; `together`: all of them or none."""
         return self.committer.enqueue_bulk(requests, together=together)
 
-    async def initial_funds(self, claims: Claims, *, key: str, to_account: ObjectId, amount: Amount) -> Posted:
+    async def initial_funds(
+        self, claims: Claims, *, key: str, to_account: ObjectId, amount: Amount, terms: Terms = PLAIN
+    ) -> Posted:
         """Bring money in, from the calling system user's settlement account in the receiver's currency."""
+        operation = Operation.INITIAL_FUNDS
+        return await self.ask(
+            transfer_request(claims, key, None, to_account, amount, operation=operation, terms=terms)
+        )
+
+    async def ask(self, request: TransferRequest) -> Posted:
+        """Any transfer, answered when it is committed; raises the first refusal that applies."""
+        return answer(await self.committer.submit(request, also_lock=await self.in_between(request)))
+
+    async def in_between(self, request: TransferRequest) -> Sequence[ObjectId]:
+        """The settlement accounts that money may come from or pass through beside those the request names."""
+        if request.operation is Operation.TRANSFER:
+            return ()
         async with self.database.connection() as connection:
-            own = await accounts.settlement_accounts(connection, claims.user)
-        digest = _request_digest(Kind.INITIAL_FUNDS, None, to_account, amount)
-        request = TransferRequest(new_id(), Kind.INITIAL_FUNDS, claims, key, digest, None, to_account, amount)
-        return _answer(await self.committer.submit(request, also_lock=own))
+            if request.operation is Operation.INITIAL_FUNDS:
+                return await accounts.settlement_accounts(connection, request.claims.user)
+            return await accounts.exchanging_accounts(connection)
 
     async def by_id(self, transaction: ObjectId, viewer: ObjectId | None) -> SeenTransaction:
         """`NotFound` also when it is there but `viewer` has no part in it."""
@@ -71,6 +88,11 @@ class Transfers:
         if seen is None:
             raise NotFound("Transaction not found")
         return seen
+
+    async def about(self, transaction: Transaction) -> list[Transaction]:
+        """What became of it: its captures, voids, reversals … in order."""
+        async with self.database.connection() as connection:
+            return await transactions.transactions_about(connection, transaction.position)
 
     async def by_key(self, user: ObjectId, key: str) -> list[Transaction]:
         """What the user's key stands for: nothing, or the transaction of each operation it was used for."""
@@ -85,19 +107,20 @@ class Transfers:
 
 
 def transfer_request(
-    claims: Claims, key: str, from_account: ObjectId, to_account: ObjectId, amount: Amount
+    claims: Claims,
+    key: str,
+    from_account: ObjectId | None,
+    to_account: ObjectId,
+    amount: Amount,
+    *,
+    operation: Operation = Operation.TRANSFER,
+    terms: Terms = PLAIN,
 ) -> TransferRequest:
-    digest = _request_digest(Kind.TRANSFER, from_account, to_account, amount)
-    return TransferRequest(new_id(), Kind.TRANSFER, claims, key, digest, from_account, to_account, amount)
+    digest = transfer_digest(operation, from_account, to_account, amount, terms)
+    return TransferRequest(new_id(), operation, claims, key, digest, from_account, to_account, amount, terms)
 
 
-def _request_digest(kind: Kind, from_account: ObjectId | None, to_account: ObjectId, amount: Amount) -> bytes:
-    """Of the parsed request, so that spelling does not matter: 10, "10" and 10.00 are one request."""
-    said = f"{kind.value} {amount.digits}e-{amount.scale} ".encode() + (from_account or b"") + to_account
-    return hashlib.blake2b(said, digest_size=16).digest()
-
-
-def _answer(outcome: Posted | NostroError) -> Posted:
+def answer(outcome: Posted | NostroError) -> Posted:
     if isinstance(outcome, NostroError):
         raise outcome
     return outcome

@@ -128,6 +128,11 @@ async def settlement_accounts(connection: Connection, owner: ObjectId) -> list[O
     return [row["id"] for row in await connection.fetch(SQL["settlement_accounts"], owner)]
 
 
+async def exchanging_accounts(connection: Connection) -> list[ObjectId]:
+    """The settlement accounts of everybody who has set an exchange rate."""
+    return [row["id"] for row in await connection.fetch(SQL["exchanging_accounts"])]
+
+
 async def balances_for(
     connection: Connection, asked: Sequence[tuple[Claims, ObjectId]]
 ) -> list[BalanceRow | None]:

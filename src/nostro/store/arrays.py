@@ -4,7 +4,11 @@ Given a list, the driver asks of every element, in Python, whether it is an arra
 transfers that costs more than everything else the driver does.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import TypeVar
+
+Value = TypeVar("Value")
 
 
 def bytes_array(values: Iterable[bytes]) -> str:
@@ -12,15 +16,32 @@ def bytes_array(values: Iterable[bytes]) -> str:
     return "{" + ",".join(['"\\\\x' + value.hex() + '"' for value in values]) + "}"
 
 
-def plain_array(values: Iterable[int | str]) -> str:
-    """For numbers, and for words that need no quotation marks: currency codes, kinds, directions."""
+def plain_array(values: Iterable[object]) -> str:
+    """For numbers, and for words of ours that need no quotation marks: kinds, directions."""
     return "{" + ",".join(map(str, values)) + "}"
+
+
+def word_array(values: Iterable[str]) -> str:
+    """For text without quotation marks or backslashes, such as currency codes; one may be called NULL."""
+    return '{"' + '","'.join(values) + '"}'
 
 
 def text_array(values: Iterable[str]) -> str:
     """For any text."""
-    return "{" + ",".join([_quoted(value) for value in values]) + "}"
+    return "{" + ",".join(map(quoted, values)) + "}"
 
 
-def _quoted(value: str) -> str:
+def sparse_array(values: Sequence[Value | None], write: Callable[[Value], str] = str) -> str:
+    """For values most of which are None. Empty when all are: `unnest` fills a shorter array up with NULLs."""
+    if values.count(None) == len(values):
+        return "{}"
+    return "{" + ",".join(["NULL" if value is None else write(value) for value in values]) + "}"
+
+
+def quoted(value: str) -> str:
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def moment(value: datetime) -> str:
+    """A time as an element, exact to the microsecond; quoted because of its blank."""
+    return f'"{value.isoformat()}"'

@@ -128,6 +128,18 @@ class Database:
                     raise OutcomeUnknown from error
                 raise
 
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Connection]:
+        """A transaction that sees one moment of the ledger, and is rolled back at its end."""
+        async with self.connection() as connection:
+            transaction = connection.transaction(isolation="repeatable_read")
+            await transaction.start()
+            try:
+                yield connection
+            finally:
+                if not connection.is_closed():
+                    await transaction.rollback()
+
     async def acquire_committer(self) -> Connection:
         """A connection with the committer's settings. Raises what the driver raises: its user tells apart."""
         assert self._committer is not None, "the database is not open"

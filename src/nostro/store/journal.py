@@ -1,16 +1,18 @@
 """The batch as PostgreSQL sees it: begin, lock, read, write, commit. The committer calls these in order."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
 from nostro.domain.account import Account, AccountStatus
+from nostro.domain.books import Books
 from nostro.domain.ids import ObjectId
-from nostro.domain.posting import Books, TransferRequest
-from nostro.domain.transaction import Kind, Transaction, TransactionStatus
+from nostro.domain.requests import FollowUp, Request, TransferRequest
+from nostro.domain.transaction import Operation, Transaction
 from nostro.domain.user import Caller, Role
-from nostro.store.arrays import bytes_array, plain_array, text_array
+from nostro.store import stories
+from nostro.store.arrays import bytes_array, moment, plain_array, quoted, sparse_array, text_array, word_array
 from nostro.store.database import Connection
 from nostro.store.queries import SQL
 
@@ -24,7 +26,17 @@ async def lock_accounts(
     connection: Connection, wanted: Sequence[ObjectId]
 ) -> tuple[dict[ObjectId, Account], datetime | None]:
     """Lock and read the heads of `wanted`; with them the latest time any of them was moved at."""
-    rows = await connection.fetch(SQL["lock_accounts"], bytes_array(wanted))
+    return _heads(await connection.fetch(SQL["lock_accounts"], bytes_array(wanted)))
+
+
+async def read_accounts(
+    connection: Connection, wanted: Sequence[ObjectId]
+) -> tuple[dict[ObjectId, Account], datetime | None]:
+    """As `lock_accounts`, without the lock."""
+    return _heads(await connection.fetch(SQL["read_accounts"], bytes_array(wanted)))
+
+
+def _heads(rows: Sequence[Any]) -> tuple[dict[ObjectId, Account], datetime | None]:
     accounts = {row["id"]: _account(row) for row in rows}
     return accounts, max((row["updated_at"] for row in rows), default=None)
 
@@ -42,16 +54,18 @@ def _account(row: Any) -> Account:
         floor=row["floor"],
         ceiling=row["ceiling"],
         settlement=row["settlement"],
+        limited=row["limited"],
     )
 
 
 async def read_books(
     connection: Connection,
-    batch: Sequence[TransferRequest],
+    batch: Sequence[Request],
     accounts: dict[ObjectId, Account],
     not_before: datetime | None,
+    new_id: Callable[[], ObjectId],
 ) -> Books:
-    """Everything else the batch refers to. A statement of its own, after the lock (sql/journal.sql says why).
+    """Everything else the batch refers to. Statements of their own, after the lock (sql/journal.sql says why).
 
     The books' time is the database's clock, but never before `not_before`, the last time of any account in
     them: a clock that was set back must not write an entry before the one it follows.
@@ -65,46 +79,42 @@ async def read_books(
         plain_array([scope.operation.value for scope in scopes]),
         text_array([scope.key for scope in scopes]),
     )
-    now = rows[0]["created_at"]
+    now = rows[0]["moment"]
     books = Books(
         now=max(now, not_before) if not_before else now,
         accounts=accounts,
         callers={},
         revoked=set(),
         recorded={},
+        new_id=new_id,
     )
+    positions = []
     for row in rows:
-        _note(row, books)
+        match row["what"]:
+            case "caller":
+                books.callers[row["id"]] = Caller(row["id"], Role(row["role"]), row["token_epoch"])
+            case "revoked":
+                books.revoked.add(row["id"])
+            case "recorded":
+                positions.append(row["position"])
+    if positions:
+        books.recorded = {t.scope: t for t in await stories.recorded(connection, positions)}
+    await _read_what_few_need(connection, batch, books)
     return books
 
 
-def _note(row: Any, books: Books) -> None:
-    match row["what"]:
-        case "caller":
-            books.callers[row["id"]] = Caller(row["id"], Role(row["role"]), row["token_epoch"])
-        case "revoked":
-            books.revoked.add(row["id"])
-        case "recorded":
-            earlier = transaction_of(row, digest=row["request_digest"])
-            books.recorded[earlier.scope] = earlier
-
-
-def transaction_of(row: Any, *, digest: bytes = b"") -> Transaction:
-    return Transaction(
-        id=row["id"],
-        kind=Kind(row["kind"]),
-        status=TransactionStatus.COMPLETED,
-        requested_by=row["requested_by"],
-        key=row["idempotency_key"],
-        digest=digest,
-        from_account=row["from_account"],
-        to_account=row["to_account"],
-        amount=row["amount"],
-        currency=row["currency"],
-        exponent=row["exponent"],
-        created_at=row["created_at"],
-        position=row["position"],
-    )
+async def _read_what_few_need(connection: Connection, batch: Sequence[Request], books: Books) -> None:
+    """A batch of plain transfers between accounts without holds and limits asks for none of it."""
+    parents = [request.parent for request in batch if isinstance(request, FollowUp)]
+    if parents:
+        await stories.read_stories(connection, parents, books)
+    await stories.read_expired(connection, books)
+    await stories.read_limits(connection, books)
+    transfers = [request for request in batch if isinstance(request, TransferRequest)]
+    if any(request.terms.effective_at for request in transfers):
+        await stories.read_closed_books(connection, books)
+    if any(request.operation is Operation.EXCHANGE for request in transfers):
+        await stories.read_rates(connection, books)
 
 
 async def write_batch(connection: Connection, books: Books) -> None:
@@ -116,25 +126,50 @@ async def write_batch(connection: Connection, books: Books) -> None:
         books.now,
         bytes_array([t.id for t in transactions]),
         plain_array([t.kind.value for t in transactions]),
+        plain_array([t.operation.value for t in transactions]),
         bytes_array([t.requested_by for t in transactions]),
         text_array([t.key for t in transactions]),
         bytes_array([t.digest for t in transactions]),
         bytes_array([t.from_account for t in transactions]),
         bytes_array([t.to_account for t in transactions]),
         plain_array([t.amount for t in transactions]),
-        plain_array([t.currency for t in transactions]),
+        word_array([t.currency for t in transactions]),
+        *_what_few_say(transactions),
         bytes_array([account.id for account in moved]),
         plain_array([account.balance for account in moved]),
+        plain_array([account.held for account in moved]),
         plain_array([account.last_seq for account in moved]),
+        sparse_array([account.floor for account in moved]),
         bytes_array([entry.account for entry in entries]),
         plain_array([entry.seq for entry in entries]),
         plain_array([nth[entry.transaction] for entry in entries]),
         plain_array([entry.direction.value for entry in entries]),
         plain_array([entry.amount for entry in entries]),
         plain_array([entry.balance_after for entry in entries]),
+        sparse_array([entry.effective_at for entry in entries], moment),
     )
     for transaction in transactions:
         transaction.position = before + nth[transaction.id]
+    await stories.write_stories(connection, books)
+
+
+def _what_few_say(transactions: Sequence[Transaction]) -> list[str]:
+    """The columns that a plain transfer leaves empty, in the order of write_batch."""
+    exchanges = [t.exchange for t in transactions]
+    return [
+        sparse_array([t.parent for t in transactions]),
+        sparse_array([t.released for t in transactions]),
+        sparse_array([t.held_after for t in transactions]),
+        sparse_array([t.floor_after for t in transactions]),
+        sparse_array([exchange and exchange.amount for exchange in exchanges]),
+        sparse_array([exchange and exchange.currency for exchange in exchanges], quoted),
+        sparse_array([exchange and exchange.rate for exchange in exchanges]),
+        sparse_array([t.expires_at for t in transactions], moment),
+        sparse_array([t.effective_at for t in transactions], moment),
+        sparse_array([t.notes.description for t in transactions], quoted),
+        sparse_array([t.notes.reference for t in transactions], quoted),
+        sparse_array([t.notes.metadata for t in transactions], quoted),
+    ]
 
 
 async def commit(connection: Connection) -> None:

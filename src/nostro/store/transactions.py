@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 from nostro.domain.ids import ObjectId
 from nostro.domain.transaction import Transaction
 from nostro.store.database import Connection
-from nostro.store.journal import transaction_of
 from nostro.store.queries import SQL
+from nostro.store.stories import transaction_of
 
 
 class SeenTransaction(NamedTuple):
@@ -40,6 +40,17 @@ async def transaction_seen_by(
     """The transaction if `viewer` asked for it or owns one of its sides (None: whoever looks may see it)."""
     row = await connection.fetchrow(SQL["transaction_seen_by"], transaction, viewer)
     return _seen(row) if row else None
+
+
+async def transactions_about(connection: Connection, position: int) -> list[Transaction]:
+    """What became of the transaction at `position`, in order."""
+    return [transaction_of(row) for row in await connection.fetch(SQL["transactions_about"], position)]
+
+
+async def accounts_of_transaction(connection: Connection, transaction: ObjectId) -> list[ObjectId]:
+    """Empty when there is no such transaction."""
+    rows = await connection.fetch(SQL["accounts_of_transaction"], transaction)
+    return [row["account_id"] for row in rows]
 
 
 async def transactions_by_key(connection: Connection, user: ObjectId, key: str) -> list[Transaction]:

@@ -6,7 +6,7 @@ from functools import cache
 from nostro import __version__
 from nostro.api.dialects import DIALECTS, Dialect
 from nostro.api.documents import Document, encode
-from nostro.api.openapi import account_states, accounts, auth, pages, transactions
+from nostro.api.openapi import account_states, accounts, auth, follow_ups, pages, transactions
 from nostro.api.openapi.description import Access, Body, Description, Descriptions, Json, Page, Success
 from nostro.api.openapi.overview import OVERVIEW, TAGS
 from nostro.api.openapi.refusals import responses_of
@@ -20,6 +20,7 @@ DESCRIPTIONS: Descriptions = (
     | accounts.DESCRIPTIONS
     | account_states.DESCRIPTIONS
     | transactions.DESCRIPTIONS
+    | follow_ups.DESCRIPTIONS
     | pages.DESCRIPTIONS
 )
 

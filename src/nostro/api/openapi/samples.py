@@ -1,6 +1,8 @@
 """The people, accounts and transactions of the examples, shown by the code that shows real ones."""
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -11,7 +13,15 @@ from nostro.api.documents import user_document as _user_document
 from nostro.domain.account import AccountStatus
 from nostro.domain.ids import ObjectId
 from nostro.domain.money import Currency
-from nostro.domain.transaction import Kind, Transaction, TransactionStatus
+from nostro.domain.transaction import (
+    Exchange,
+    Kind,
+    Leg,
+    Notes,
+    Operation,
+    Transaction,
+    TransactionStatus,
+)
 from nostro.domain.user import Role
 from nostro.store.accounts import AccountRow
 from nostro.store.trail import AccountEvent
@@ -52,7 +62,7 @@ def _transaction(kind: Kind, key: str, source: ObjectId, target: ObjectId, amoun
     return Transaction(
         id=_id(0x21 if kind is Kind.TRANSFER else 0x22),
         kind=kind,
-        status=TransactionStatus.COMPLETED,
+        operation=Operation.INITIAL_FUNDS if kind is Kind.INITIAL_FUNDS else Operation.TRANSFER,
         requested_by=_ANN.id,
         key=key,
         digest=b"",
@@ -80,6 +90,8 @@ _SEEN = SeenTransaction(_RENT, _ANN.id, _BOB.id, _ANN.name, _ANN.email, _BOB.nam
 ANN_ID = _ANN.id.hex()
 ANN_ACCOUNT_ID = _ANN_ROW.id.hex()
 BOB_ACCOUNT_ID = _BOB_ROW.id.hex()
+SHOP_ACCOUNT_ID = _id(0x15).hex()
+DOLLAR_ACCOUNT_ID = _id(0x13).hex()
 TRANSFER_ID = _RENT.id.hex()
 
 ANN: Any = plain(_user_document(_ANN))
@@ -112,4 +124,61 @@ TRANSFER: Any = plain(transaction_document(_RENT))
 SEEN_TRANSFER: Any = plain(seen_document(_SEEN, _ANN))
 FUNDS: Any = plain(
     transaction_document(_transaction(Kind.INITIAL_FUNDS, "opening-gift", _id(0x10), _ANN_ROW.id, 10_000))
+)
+
+_HOLD = replace(
+    _transaction(Kind.HOLD, "deposit-november", _ANN_ROW.id, _BOB_ROW.id, 5000),
+    id=_id(0x23),
+    operation=Operation.TRANSFER,
+    position=3,
+    status=TransactionStatus.PENDING,
+    expires_at=_NOON + timedelta(days=7),
+    held_after=5000,
+)
+
+
+def _about(parent: Transaction, kind: Kind, operation: Operation, number: int, **more: Any) -> Any:
+    """A row about `parent`, as it is shown."""
+    row = _transaction(kind, f"{kind.value.lower()}-1", parent.from_account, parent.to_account, 2000)
+    row = replace(row, id=_id(number), operation=operation, position=4, parent=3, parent_id=parent.id)
+    return plain(transaction_document(replace(row, **more)))
+
+
+HOLD: Any = plain(transaction_document(_HOLD))
+CAPTURE: Any = _about(_HOLD, Kind.CAPTURE, Operation.CAPTURE, 0x24, released=3000)
+VOID: Any = _about(_HOLD, Kind.VOID, Operation.VOID, 0x25)
+EXTENSION: Any = _about(_HOLD, Kind.EXTENSION, Operation.EXTEND, 0x26, expires_at=_NOON + timedelta(days=14))
+REVERSAL: Any = _about(
+    _RENT,
+    Kind.REVERSAL,
+    Operation.REVERSE,
+    0x27,
+    from_account=_BOB_ROW.id,
+    to_account=_ANN_ROW.id,
+    notes=Notes("The heating was cold"),
+)
+EXCHANGED: Any = plain(
+    transaction_document(
+        replace(
+            _transaction(Kind.EXCHANGE, "dollars-november", _ANN_ROW.id, _id(0x13), 100_000),
+            id=_id(0x28),
+            exchange=Exchange(1190, "USD", 2, Decimal("0.0119")),
+            legs=(
+                Leg(1, _ANN_ROW.id, _id(0x10), 100_000, "INR"),
+                Leg(2, _id(0x14), _id(0x13), 1190, "USD"),
+            ),
+        )
+    )
+)
+SPLIT: Any = plain(
+    transaction_document(
+        replace(
+            _transaction(Kind.TRANSFER, "lamp", _ANN_ROW.id, _BOB_ROW.id, 10_000),
+            id=_id(0x29),
+            legs=(
+                Leg(1, _ANN_ROW.id, _BOB_ROW.id, 9750, "INR"),
+                Leg(2, _ANN_ROW.id, _id(0x15), 250, "INR"),
+            ),
+        )
+    )
 )

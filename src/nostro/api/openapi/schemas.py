@@ -9,6 +9,7 @@ from nostro.api.documentation_files import DOCS_FILES
 from nostro.api.openapi.description import Json
 from nostro.api.openapi.samples import ANN, ANN_ACCOUNT, FROZEN_EVENT, FUNDS, SEEN_TRANSFER, TRANSFER
 from nostro.api.paging import DEFAULT_LIMIT, LARGEST_LIMIT, LARGEST_SKIP
+from nostro.api.terms import LONGEST_HOLD_S
 from nostro.domain.account import AccountStatus
 from nostro.domain.details import (
     DEEPEST_METADATA,
@@ -96,6 +97,12 @@ REFERENCE: Json = {
     "maxLength": LONGEST_REFERENCE,
     "pattern": _PRINTABLE_LINE,
     "description": "A name of your own to find it by; need not be unique. Null or blank: none.",
+}
+EXPIRES_IN: Json = {
+    "type": "integer",
+    "minimum": 1,
+    "maximum": LONGEST_HOLD_S,
+    "description": "Seconds from now, by the server's clock.",
 }
 METADATA: Json = {
     "type": ["object", "null"],
@@ -252,7 +259,27 @@ TRANSACTION_FIELDS: Json = {
     "status": {"type": "string", "enum": [status.value for status in TransactionStatus]},
     "idempotencyKey": TEXT,
     "position": COUNT | {"description": "Its place in the journal: dense, from 1, in order of commit."},
+    "effectiveAt": ref("Timestamp") | {"description": "When it happened; createdAt: when it was recorded."},
     **_STAMPS,
+}
+
+# What only some kinds of transactions have, beside the fields that all of them have.
+OPTIONAL_TRANSACTION_FIELDS: Json = {
+    "parent": ref("Id") | {"description": "The hold, or the movement that flows back, that this is about."},
+    "heldAmount": ref("AmountOrNothing") | {"description": "HOLD: what it still holds."},
+    "capturedAmount": ref("AmountOrNothing"),
+    "releasedAmount": ref("AmountOrNothing") | {"description": "What was let go."},
+    "failureReason": {"type": ["string", "null"], "description": "voided or expired."},
+    "expiresAt": ref("Timestamp"),
+    "rate": {"type": "number", "description": "EXCHANGE: units of counterCurrency for one of currency."},
+    "counterAmount": ref("AmountOrNothing") | {"description": "EXCHANGE: what arrived."},
+    "counterCurrency": CURRENCY,
+    "legs": list_of("Leg") | {"description": "Of a transaction that has more than one."},
+    "reversedAmount": ref("AmountOrNothing"),
+    "reversibleAmount": ref("AmountOrNothing"),
+    "description": TEXT,
+    "reference": TEXT,
+    "metadata": {"type": "object"},
 }
 
 _SIDE_FIELDS: Json = {
@@ -279,6 +306,18 @@ _FACTS: Json = {
     "available": ref("SignedAmount"),
     "shortfall": ref("Amount"),
     "currency": CURRENCY,
+    "held": ref("AmountOrNothing") | {"description": "What is left of the hold."},
+    "reversible": ref("AmountOrNothing") | {"description": "What has not flowed back yet."},
+    "limit": _enumerated(["single", "hourly", "daily", "monthly"], "Which limit would be exceeded."),
+    "remaining": {"type": "number", "minimum": 0, "description": "What is left of the limit."},
+    "condition": _enumerated(["ifBalance", "ifVersion"], "Which condition does not hold."),
+    "account": ref("Id") | {"description": "Whose condition it is."},
+    "balance": ref("SignedAmount"),
+    "version": COUNT | {"description": "The number of the account's last entry."},
+    "rate": {"type": "string", "description": "The exchange rate in force."},
+    "closedUntil": ref("Timestamp"),
+    "largestAmount": ref("AmountOrNothing") | {"description": "Dry run: the most that would pass."},
+    "earliestAvailableAt": ref("Timestamp"),
     "outcome": {"const": "unknown"},
     "index": {"type": "integer", "description": "Which transfer of an all-or-nothing request it was."},
 }
@@ -311,6 +350,7 @@ SCHEMAS: dict[str, Json] = {
         "description": "Major units, exact, with at most the places of the currency.",
         "examples": [10.5],
     },
+    "AmountOrNothing": {"type": "number", "minimum": 0, "description": "Major units, exact."},
     "SignedAmount": {
         "type": "number",
         "description": "Major units, exact. Below zero only in a settlement account.",
@@ -372,11 +412,42 @@ SCHEMAS: dict[str, Json] = {
         "One change of an account. `actor` and `reason` are null where the caller may not know them.",
         example=FROZEN_EVENT,
     ),
-    "Transaction": record(TRANSACTION_FIELDS, "Money that moved.", example=FUNDS),
+    "Transaction": record(
+        TRANSACTION_FIELDS | OPTIONAL_TRANSACTION_FIELDS,
+        "Money that moved, was set aside, or was let go.",
+        optional=tuple(OPTIONAL_TRANSACTION_FIELDS),
+        example=FUNDS,
+    ),
     "SeenTransaction": record(
-        TRANSACTION_FIELDS | _SIDE_FIELDS,
+        TRANSACTION_FIELDS
+        | OPTIONAL_TRANSACTION_FIELDS
+        | _SIDE_FIELDS
+        | {"related": list_of("Transaction") | {"description": "What is about it: captures, reversals …"}},
         "A transaction as one of its sides sees it.",
+        optional=(*OPTIONAL_TRANSACTION_FIELDS, "related"),
         example=SEEN_TRANSFER,
+    ),
+    "Preview": record(
+        TRANSACTION_FIELDS | OPTIONAL_TRANSACTION_FIELDS,
+        "A transaction that was not made: without id and position, unless it is a replay.",
+        optional=("_id", "id", "position", *OPTIONAL_TRANSACTION_FIELDS),
+    ),
+    "Leg": record(
+        {
+            "fromAccount": ref("Id"),
+            "toAccount": ref("Id"),
+            "amount": ref("Amount"),
+            "currency": CURRENCY,
+        }
+    ),
+    "Head": record(
+        {
+            "account": ref("Id"),
+            "balance": ref("SignedAmount"),
+            "available": ref("SignedAmount"),
+            "currency": CURRENCY,
+        },
+        "One of the caller's accounts, as it would be afterwards.",
     ),
     "BulkResult": record(
         {

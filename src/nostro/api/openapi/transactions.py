@@ -5,8 +5,25 @@ from typing import Final
 from nostro.api.bulk import MOST_TOGETHER, MOST_TRANSFERS
 from nostro.api.openapi.accounts import PAGE_FIELDS, PAGE_RULE
 from nostro.api.openapi.description import Access, Body, Description, Descriptions, Json, Success
-from nostro.api.openapi.samples import ANN_ACCOUNT_ID, BOB_ACCOUNT_ID, FUNDS, SEEN_TRANSFER, TRANSFER
-from nostro.api.openapi.schemas import COUNT, KEY, TRANSACTION_FIELDS, list_of, ref
+from nostro.api.openapi.samples import (
+    ANN_ACCOUNT_ID,
+    BOB_ACCOUNT_ID,
+    FUNDS,
+    HOLD,
+    SEEN_TRANSFER,
+    SHOP_ACCOUNT_ID,
+    TRANSFER,
+)
+from nostro.api.openapi.schemas import (
+    COUNT,
+    KEY,
+    OPTIONAL_TRANSACTION_FIELDS,
+    TRANSACTION_FIELDS,
+    TRUE,
+    list_of,
+    ref,
+)
+from nostro.api.openapi.terms import MORE_TERMS, TRANSFER_BODY
 from nostro.api.paths import BULK, INITIAL_FUNDS, TRANSACTIONS
 from nostro.domain.errors import (
     AccountNotActive,
@@ -20,12 +37,15 @@ from nostro.domain.errors import (
     InvalidId,
     InvalidKey,
     KeyConflict,
+    LimitExceeded,
     MissingField,
     NostroError,
     NotAccountOwner,
     NotFound,
     OutcomeUnknown,
     Overloaded,
+    PeriodClosed,
+    PreconditionFailed,
     SameAccount,
     SystemAccountNotFound,
     UnknownAccount,
@@ -33,13 +53,13 @@ from nostro.domain.errors import (
 
 _TAG: Final = "Transactions"
 _POSTED: Json = {"transaction": ref("Transaction")}
-_REPLAYED: Json = TRANSACTION_FIELDS | _POSTED
-_ONCE = (
+_REPLAYED: Json = TRANSACTION_FIELDS | OPTIONAL_TRANSACTION_FIELDS | _POSTED
+ONCE = (
     "Happens exactly once per `idempotencyKey` (or `Idempotency-Key` header) of the caller: repeat the request "
     "with the same key whenever the answer was lost."
 )
 # In the order of errors.PRECEDENCE, which the service judges by.
-_ASKED: tuple[NostroError, ...] = (
+ASKED: tuple[NostroError, ...] = (
     InvalidId("toAccount"),
     InvalidAmount("The currency has 2 decimal places"),
     InvalidKey(),
@@ -47,8 +67,12 @@ _ASKED: tuple[NostroError, ...] = (
     KeyConflict(conflictingFields=["amount"]),
     AccountNotFound(role="to"),
 )
-_MOVED: tuple[NostroError, ...] = (
-    AccountNotActive(),
+JUDGED: tuple[NostroError, ...] = (
+    PeriodClosed(closedUntil="2026-11-01T00:00:00.000Z"),
+    PreconditionFailed(condition="ifBalance", account=ANN_ACCOUNT_ID, balance=8950, currency="INR", exponent=2),
+    LimitExceeded(limit="daily", required=5000, remaining=1250, currency="INR", exponent=2),
+)
+MOVED: tuple[NostroError, ...] = (
     CeilingExceeded(),
     AmountOverflow(),
     Overloaded(),
@@ -58,15 +82,9 @@ _LIST_REFUSALS = (InvalidId("accountId"), UnknownAccount(), PAGE_RULE)
 _STATUS_RULE = InvalidField("status", "must be one of PENDING, COMPLETED, FAILED, REVERSED")
 
 
-def _posted(situation: str, example: Json) -> tuple[Success, Success]:
+def posted(situation: str, example: Json, text: str = "Done: the money is there.") -> tuple[Success, ...]:
     return (
-        Success(
-            "Done: the money is there.",
-            _POSTED,
-            {"transaction": example},
-            situation,
-            links=("transaction",),
-        ),
+        Success(text, _POSTED, {"transaction": example}, situation, links=("transaction",)),
         Success(
             "Replayed: it was done before. The transaction's members also stand at top level.",
             _REPLAYED,
@@ -74,6 +92,27 @@ def _posted(situation: str, example: Json) -> tuple[Success, Success]:
             "replayed",
             ("Idempotency-Replayed",),
             links=("transaction",),
+            optional=tuple(OPTIONAL_TRANSACTION_FIELDS),
+        ),
+        Success(
+            "With `dryRun`: what would happen. Nothing was done.",
+            {
+                "dryRun": TRUE,
+                "replayed": {"type": "boolean"},
+                "transaction": ref("Preview"),
+                "balances": list_of("Head"),
+            },
+            {
+                "dryRun": True,
+                "replayed": False,
+                "transaction": {
+                    name: value for name, value in example.items() if name not in {"_id", "id", "position"}
+                },
+                "balances": [
+                    {"account": ANN_ACCOUNT_ID, "balance": 79, "available": 79, "currency": "INR"},
+                ],
+            },
+            "previewed",
         ),
     )
 
@@ -102,37 +141,57 @@ DESCRIPTIONS: Descriptions = {
         name="transfer",
         tag=_TAG,
         summary="Send money",
-        text=f"From one of the caller's accounts to any account in the same currency. {_ONCE} Also at "
+        text=f"From one of the caller's accounts to any account in the same currency. {ONCE} With `hold` the "
+        "money is only set aside; with `legs` or a split in `to` it goes to many, all or none. Also at "
         "`/api/transaction`, `/api/transactions/transfer`, `/api/transactions/create` and, in the words of "
         "ledgerflow, at `/transactions`.",
         access=Access.USER,
         parameters=("Idempotency-Key",),
         words="transfer",
         body=Body(
-            {
-                "fromAccount": ref("GivenId"),
-                "toAccount": ref("GivenId"),
-                "amount": ref("GivenAmount"),
-                "idempotencyKey": KEY,
-            },
-            ("fromAccount", "toAccount", "amount"),
+            {},
+            (),
             {
                 "rent": {
                     "fromAccount": ANN_ACCOUNT_ID,
                     "toAccount": BOB_ACCOUNT_ID,
                     "amount": 10.5,
                     "idempotencyKey": "rent-november",
-                }
+                },
+                "a hold": {
+                    "fromAccount": ANN_ACCOUNT_ID,
+                    "toAccount": BOB_ACCOUNT_ID,
+                    "amount": 50,
+                    "hold": True,
+                    "expiresIn": 604800,
+                    "idempotencyKey": "deposit-november",
+                },
+                "a split": {
+                    "fromAccount": ANN_ACCOUNT_ID,
+                    "amount": 100,
+                    "to": [
+                        {"account": SHOP_ACCOUNT_ID, "share": "2.5%"},
+                        {"account": BOB_ACCOUNT_ID, "remainder": True},
+                    ],
+                    "idempotencyKey": "lamp",
+                },
             },
+            schema=TRANSFER_BODY,
         ),
-        answers=_posted("transferred", TRANSFER),
+        answers=(
+            *posted("transferred", TRANSFER),
+            Success("The money is set aside.", _POSTED, {"transaction": HOLD}, "held", links=("transaction",)),
+        ),
         refusals=(
             MissingField("fromAccount", "idempotencyKey"),
-            *_ASKED,
+            InvalidField("expiresIn", "is for a hold"),
+            *ASKED,
             NotAccountOwner(),
             CurrencyMismatch(),
-            InsufficientFunds(required=5000, available=1250, currency="INR"),
-            *_MOVED,
+            AccountNotActive(),
+            *JUDGED,
+            InsufficientFunds(required=5000, available=1250, currency="INR", exponent=2),
+            *MOVED,
         ),
     ),
     ("POST", BULK): Description(
@@ -215,11 +274,13 @@ DESCRIPTIONS: Descriptions = {
         refusals=(
             MissingField("transfers"),
             InvalidField("atomic", "must be true or false"),
-            *_ASKED,
+            *ASKED,
             NotAccountOwner(),
             CurrencyMismatch(),
-            InsufficientFunds(required=5000, available=1250, currency="INR"),
-            *_MOVED,
+            AccountNotActive(),
+            *JUDGED,
+            InsufficientFunds(required=5000, available=1250, currency="INR", exponent=2),
+            *MOVED,
         ),
     ),
     ("GET", TRANSACTIONS): _page(
@@ -232,13 +293,13 @@ DESCRIPTIONS: Descriptions = {
         name="initialFunds",
         tag=_TAG,
         summary="Bring money in (system users only)",
-        text=f"From the calling system user's settlement account in the receiver's currency. {_ONCE} Also "
+        text=f"From the calling system user's settlement account in the receiver's currency. {ONCE} Also "
         "spelt `initial-fund`, `initial_funds` and `intial-funds`, with and without `/system`.",
         access=Access.SYSTEM,
         parameters=("Idempotency-Key",),
         words="funds",
         body=Body(
-            {"toAccount": ref("GivenId"), "amount": ref("GivenAmount"), "idempotencyKey": KEY},
+            {"toAccount": ref("GivenId"), "amount": ref("GivenAmount"), "idempotencyKey": KEY, **MORE_TERMS},
             ("toAccount", "amount"),
             {
                 "gift": {
@@ -248,8 +309,16 @@ DESCRIPTIONS: Descriptions = {
                 }
             },
         ),
-        answers=_posted("funded", FUNDS),
-        refusals=(MissingField("toAccount", "amount"), *_ASKED, SystemAccountNotFound(), *_MOVED),
+        answers=posted("funded", FUNDS),
+        refusals=(
+            MissingField("toAccount", "amount"),
+            InvalidField("hold", "has no meaning here"),
+            *ASKED,
+            SystemAccountNotFound(),
+            AccountNotActive(),
+            *JUDGED,
+            *MOVED,
+        ),
     ),
     ("GET", f"{TRANSACTIONS}/history"): _page(
         "listHistory", "List my transactions", "The same as `GET /api/transactions`.", "accountId"
@@ -286,7 +355,8 @@ DESCRIPTIONS: Descriptions = {
         name="getTransaction",
         tag=_TAG,
         summary="Look at one transaction",
-        text="One the caller has a part in; system users, operators and auditors see all.",
+        text="One the caller has a part in; system users, operators and auditors see all. `related` has the "
+        "captures, voids, extensions, expiries and reversals that are about it.",
         access=Access.USER,
         parameters=("transaction",),
         answers=(

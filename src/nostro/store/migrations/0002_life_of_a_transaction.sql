@@ -51,6 +51,11 @@ ALTER TABLE transactions
     AND (effective_at IS NULL OR effective_at < created_at)
   );
 CREATE INDEX transactions_parent_idx ON transactions (parent, position) WHERE parent IS NOT NULL;
+-- Rows without entries are found by account here; all others by the entries of the account.
+CREATE INDEX transactions_without_entries_from_idx ON transactions (from_account, position)
+  WHERE kind IN ('HOLD', 'EXTENSION', 'VOID', 'EXPIRY');
+CREATE INDEX transactions_without_entries_to_idx ON transactions (to_account, position)
+  WHERE kind IN ('HOLD', 'EXTENSION', 'VOID', 'EXPIRY');
 CREATE INDEX transactions_reference_idx ON transactions (reference, position) WHERE reference IS NOT NULL;
 CREATE INDEX transactions_metadata_idx ON transactions USING gin (metadata jsonb_path_ops) WHERE metadata IS NOT NULL;
 
@@ -214,5 +219,33 @@ BEGIN
   RETURN coalesce(low, 0);
 END $$;
 
+-- A transaction as it is read back: with its legs, the places of its currencies, what it is about and what became of
+-- it. What a query does not ask for is not looked up.
+CREATE VIEW transaction_rows AS
+SELECT t.position, t.id, t.kind::text AS kind, t.operation::text AS operation, t.requested_by, t.idempotency_key,
+       t.request_digest, t.from_account, t.to_account, t.amount, t.currency, c.exponent, t.created_at,
+       t.parent, p.id AS parent_id, t.released, t.held_after, t.floor_after,
+       t.counter_amount, t.counter_currency, o.exponent AS counter_exponent, t.rate,
+       coalesce(s.expires_at, t.expires_at) AS expires_at, t.effective_at, t.description, t.reference, t.metadata,
+       coalesce(s.status, 'COMPLETED')::text AS status, coalesce(s.captured, 0) AS captured,
+       coalesce(s.released, 0) AS let_go, coalesce(s.reversed, 0) AS reversed, s.failure_reason, s.updated_at,
+       (SELECT json_agg(json_build_array(l.leg, encode(l.from_account, 'hex'), encode(l.to_account, 'hex'), l.amount,
+                                         l.currency) ORDER BY l.leg)
+          FROM legs l WHERE l.position = t.position) AS legs
+  FROM transactions t
+  JOIN currencies c ON c.code = t.currency
+  LEFT JOIN currencies o ON o.code = t.counter_currency
+  LEFT JOIN transactions p ON p.position = t.parent
+  LEFT JOIN summaries s ON s.position = t.position;
+
+-- What an account holds at this moment: a hold whose time is over no longer counts, written or not. Small enough to
+-- be taken into the query that asks, where it costs nothing for an account that holds nothing.
+CREATE FUNCTION held_now(account bytea, held bigint) RETURNS bigint LANGUAGE sql STABLE AS $$
+  SELECT CASE held WHEN 0 THEN 0 ELSE held - coalesce((
+    SELECT sum(s.amount - s.captured - s.released)::bigint FROM summaries s
+     WHERE s.account_id = account AND s.status = 'PENDING' AND s.expires_at <= statement_timestamp()), 0) END
+$$;
+
+GRANT SELECT ON transaction_rows TO nostro_runtime;
 GRANT SELECT, INSERT ON legs, currencies TO nostro_runtime;
 GRANT SELECT, INSERT, UPDATE ON summaries, limits, rates, period_locks TO nostro_runtime;

@@ -9,18 +9,18 @@ INSERT INTO accounts (id, owner, currency, exponent, settlement, floor, name, de
                       created_at, updated_at)
 VALUES ($1, $2, $3, $4, $5, CASE WHEN $5 THEN NULL ELSE 0 END, $6, $7, $8, $9::text::jsonb,
         clock_timestamp(), clock_timestamp())
-RETURNING id, owner, currency, exponent, status::text AS status, balance, held, name, description, reference,
+RETURNING id, owner, currency, exponent, status::text AS status, balance, held_now(id, held) AS held, name, description, reference,
           metadata::text AS metadata, settlement, created_at, updated_at;
 
 -- name: account_by_id
-SELECT id, owner, currency, exponent, status::text AS status, balance, held, name, description, reference,
+SELECT id, owner, currency, exponent, status::text AS status, balance, held_now(id, held) AS held, name, description, reference,
        metadata::text AS metadata, settlement, created_at, updated_at
   FROM accounts WHERE id = $1;
 
 -- name: accounts_of
 -- Those of one owner, found through the owner, in order of opening. What is wanted of reference, metadata and text
 -- is compared only where it is not null; any one of the documents in $3 is enough.
-SELECT id, owner, currency, exponent, status::text AS status, balance, held, name, description, reference,
+SELECT id, owner, currency, exponent, status::text AS status, balance, held_now(id, held) AS held, name, description, reference,
        metadata::text AS metadata, settlement, created_at, updated_at
   FROM accounts
  WHERE owner = $1
@@ -31,7 +31,7 @@ SELECT id, owner, currency, exponent, status::text AS status, balance, held, nam
 
 -- name: all_accounts
 -- As accounts_of, of all owners, in pages.
-SELECT id, owner, currency, exponent, status::text AS status, balance, held, name, description, reference,
+SELECT id, owner, currency, exponent, status::text AS status, balance, held_now(id, held) AS held, name, description, reference,
        metadata::text AS metadata, settlement, created_at, updated_at
   FROM accounts
  WHERE ($1::text IS NULL OR reference = $1)
@@ -45,7 +45,7 @@ SELECT id, owner, currency, exponent, status::text AS status, balance, held, nam
 -- from walking through all accounts of an owner.
 SELECT extract(epoch FROM u.token_epoch)::float8 AS epoch,
        EXISTS (SELECT FROM revoked_tokens r WHERE r.digest = asked.digest) AS revoked,
-       a.id, a.currency, a.exponent, a.balance, a.held
+       a.id, a.currency, a.exponent, a.balance, held_now(a.id, a.held) AS held
   FROM unnest($1::text::bytea[], $2::text::bytea[], $3::text::bytea[]) WITH ORDINALITY
          AS asked (user_id, digest, account_id, nth)
   LEFT JOIN users u ON u.id = asked.user_id
@@ -54,19 +54,19 @@ SELECT extract(epoch FROM u.token_epoch)::float8 AS epoch,
 
 -- name: lock_account
 -- Lock and row are one statement: what had to be waited for is read in its newest version.
-SELECT id, owner, currency, exponent, status::text AS status, balance, held, name, description, reference,
+SELECT id, owner, currency, exponent, status::text AS status, balance, held_now(id, held) AS held, name, description, reference,
        metadata::text AS metadata, settlement, created_at, updated_at
   FROM accounts WHERE id = $1 FOR NO KEY UPDATE;
 
 -- name: set_status
 UPDATE accounts SET status = $2::text::account_status, updated_at = greatest(clock_timestamp(), updated_at)
  WHERE id = $1
-RETURNING id, owner, currency, exponent, status::text AS status, balance, held, name, description, reference,
+RETURNING id, owner, currency, exponent, status::text AS status, balance, held_now(id, held) AS held, name, description, reference,
           metadata::text AS metadata, settlement, created_at, updated_at;
 
 -- name: set_details
 UPDATE accounts SET name = $2, description = $3, reference = $4, metadata = $5::text::jsonb,
                     updated_at = greatest(clock_timestamp(), updated_at)
  WHERE id = $1
-RETURNING id, owner, currency, exponent, status::text AS status, balance, held, name, description, reference,
+RETURNING id, owner, currency, exponent, status::text AS status, balance, held_now(id, held) AS held, name, description, reference,
           metadata::text AS metadata, settlement, created_at, updated_at;

@@ -6,68 +6,167 @@
 -- by every writer, so that no two writers wait for each other. The lock and the head are one statement: a row
 -- that had to be waited for is read again in its newest version. FOR NO KEY UPDATE lets key-share locks pass.
 SELECT id, owner, currency, exponent, status::text AS status, balance, held, last_seq, floor, ceiling,
-       settlement, updated_at
+       settlement, limited, updated_at
   FROM accounts
  WHERE id = ANY($1::text::bytea[])
  ORDER BY id
    FOR NO KEY UPDATE;
 
+-- name: read_accounts
+-- The same without a lock, for a decision that will not be written.
+SELECT id, owner, currency, exponent, status::text AS status, balance, held, last_seq, floor, ceiling,
+       settlement, limited, updated_at
+  FROM accounts WHERE id = ANY($1::text::bytea[]);
+
 -- name: settlement_accounts
 -- The accounts that money of a system user may come from; they never change owner, so no lock is needed.
 SELECT id FROM accounts WHERE owner = $1 AND settlement;
+
+-- name: exchanging_accounts
+-- The accounts that an exchange may pass through; like settlement_accounts.
+SELECT id FROM accounts WHERE settlement AND owner IN (SELECT maker FROM rates);
 
 -- name: read_facts
 -- Callers, revoked tokens and earlier uses of the batch's keys, and the database's clock. Must be a LATER
 -- statement than lock_accounts: a snapshot taken before the lock was granted would miss what the previous
 -- holder of the lock committed (tests/concurrency/test_races.py::test_one_key_sent_a_hundred_times…).
 SELECT 'now' AS what, NULL::bytea AS id, NULL AS role, NULL::float8 AS token_epoch,
-       NULL::bytea AS requested_by, NULL AS kind, NULL AS idempotency_key, NULL::bytea AS request_digest,
-       NULL::bytea AS from_account, NULL::bytea AS to_account, NULL::bigint AS amount, NULL AS currency,
-       NULL::smallint AS exponent, clock_timestamp() AS created_at, NULL::bigint AS position
+       NULL::bigint AS position, clock_timestamp() AS moment
 UNION ALL
-SELECT 'caller', u.id, u.role::text, extract(epoch FROM u.token_epoch)::float8,
-       NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+SELECT 'caller', u.id, u.role::text, extract(epoch FROM u.token_epoch)::float8, NULL, NULL
   FROM users u WHERE u.id = ANY($1::text::bytea[])
 UNION ALL
-SELECT 'revoked', r.digest, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+SELECT 'revoked', r.digest, NULL, NULL, NULL, NULL
   FROM revoked_tokens r WHERE r.digest = ANY($2::text::bytea[])
 UNION ALL
-SELECT 'recorded', t.id, NULL, NULL, t.requested_by, t.kind::text, t.idempotency_key, t.request_digest,
-       t.from_account, t.to_account, t.amount, t.currency, a.exponent, t.created_at, t.position
-  FROM unnest($3::text::bytea[], $4::text::text[], $5::text::text[]) AS wanted (requested_by, kind, idempotency_key)
+SELECT 'recorded', NULL, NULL, NULL, t.position, NULL
+  FROM unnest($3::text::bytea[], $4::text::text[], $5::text::text[])
+         AS wanted (requested_by, operation, idempotency_key)
   JOIN transactions t ON t.requested_by = wanted.requested_by
-                     AND t.operation = wanted.kind::operation
-                     AND t.idempotency_key = wanted.idempotency_key
-  JOIN accounts a ON a.id = t.from_account;
+                     AND t.operation = wanted.operation::operation
+                     AND t.idempotency_key = wanted.idempotency_key;
+
+-- What follows is read only for a batch that needs it, under the same lock.
+
+-- name: recorded_transactions
+-- What stands under the keys of the batch.
+SELECT r.* FROM unnest($1::text::bigint[]) AS wanted (position), LATERAL (
+  SELECT * FROM transaction_rows r WHERE r.position = wanted.position) AS r;
+
+-- name: read_stories
+-- The earlier transactions $1 that the batch is about, with what is left of each of their legs.
+SELECT r.*, (SELECT json_agg(json_build_array(l.leg, encode(l.from_account, 'hex'), encode(l.to_account, 'hex'),
+                                              l.amount - coalesce(back.amount, 0), l.currency) ORDER BY l.leg)
+               FROM legs l
+               LEFT JOIN (SELECT b.leg, sum(b.amount)::bigint AS amount
+                            FROM transactions child JOIN legs b ON b.position = child.position
+                           WHERE child.parent = r.position GROUP BY b.leg) AS back ON back.leg = l.leg
+              WHERE l.position = r.position) AS legs_left
+  FROM unnest($1::text::bytea[]) AS wanted (id)
+  JOIN transactions t ON t.id = wanted.id
+  JOIN transaction_rows r ON r.position = t.position;
+
+-- name: expired_holds
+-- Holds on the accounts $1 (those that hold anything) whose time was over at $2 and whose EXPIRY is not written yet.
+SELECT r.* FROM unnest($1::text::bytea[]) AS wanted (account_id)
+  JOIN summaries s ON s.account_id = wanted.account_id AND s.status = 'PENDING' AND s.expires_at <= $2
+  JOIN transaction_rows r ON r.position = s.position
+ ORDER BY s.expires_at, s.position;
+
+-- name: pending_holds
+SELECT expires_at, amount - captured - released AS held FROM summaries
+ WHERE account_id = $1 AND status = 'PENDING' AND expires_at IS NOT NULL ORDER BY expires_at;
+
+-- name: accounts_with_expired_holds
+-- Whose holds wait for their EXPIRY, the longest waiting first; at most $1 accounts.
+SELECT account_id FROM (SELECT account_id, expires_at FROM summaries
+                         WHERE status = 'PENDING' AND expires_at <= clock_timestamp()
+                         ORDER BY expires_at LIMIT 4 * $1::bigint) AS oldest
+ GROUP BY account_id ORDER BY min(expires_at) LIMIT $1;
+
+-- name: read_limits
+SELECT account_id, single_limit, day_limit, month_limit, hour_limit, hour_start, hour_count, day_start, day_paid,
+       month_start, month_paid
+  FROM limits WHERE account_id = ANY($1::text::bytea[]);
+
+-- name: closed_books
+-- Shared, so that no book is closed between this look and the commit
+-- (tests/concurrency/test_hold_races.py::test_nothing_is_backdated_into_a_period_that_was_closed_first).
+SELECT currency, closed_until FROM period_locks FOR SHARE;
+
+-- name: read_rates
+SELECT base, quote, rate, maker FROM rates;
 
 -- name: write_batch
 -- Holds afterwards: the batch's transactions have the next positions, their entries stand under them and the
 -- heads of the accounts moved with them; all in one statement, which the trigger entries_balance insists on.
 -- journal_head is the last row locked before COMMIT, by every writer: positions follow the commit order.
+-- An array that is shorter than the others stands for NULLs: most transactions need the first ten only.
 WITH head AS (
   UPDATE journal_head SET position = position + cardinality($2::text::bytea[]) WHERE single
   RETURNING position - cardinality($2::text::bytea[]) AS before
 ), booked AS (
   INSERT INTO transactions (position, amount, created_at, kind, operation, id, requested_by, from_account,
-                            to_account, currency, idempotency_key, request_digest)
-  SELECT head.before + n.nth, n.amount, $1, n.kind::transaction_kind, n.kind::operation, n.id, n.requested_by,
-         n.from_account, n.to_account, n.currency, n.idempotency_key, n.request_digest
-    FROM head, unnest($2::text::bytea[], $3::text::text[], $4::text::bytea[], $5::text::text[], $6::text::bytea[], $7::text::bytea[], $8::text::bytea[],
-                      $9::text::bigint[], $10::text::text[])
-           WITH ORDINALITY AS n (id, kind, requested_by, idempotency_key, request_digest, from_account,
-                                 to_account, amount, currency, nth)
+                            to_account, currency, idempotency_key, request_digest, parent, released, held_after,
+                            floor_after, counter_amount, counter_currency, rate, expires_at, effective_at,
+                            description, reference, metadata)
+  SELECT head.before + n.nth, n.amount, $1, n.kind::transaction_kind, n.operation::operation, n.id, n.requested_by,
+         n.from_account, n.to_account, n.currency, n.idempotency_key, n.request_digest, n.parent, n.released,
+         n.held_after, n.floor_after, n.counter_amount, n.counter_currency, n.rate, n.expires_at, n.effective_at,
+         n.description, n.reference, n.metadata::jsonb
+    FROM head, unnest($2::text::bytea[], $3::text::text[], $4::text::text[], $5::text::bytea[], $6::text::text[],
+                      $7::text::bytea[], $8::text::bytea[], $9::text::bytea[], $10::text::bigint[], $11::text::text[],
+                      $12::text::bigint[], $13::text::bigint[], $14::text::bigint[], $15::text::bigint[],
+                      $16::text::bigint[], $17::text::text[], $18::text::numeric[], $19::text::timestamptz[],
+                      $20::text::timestamptz[], $21::text::text[], $22::text::text[], $23::text::text[])
+           WITH ORDINALITY AS n (id, kind, operation, requested_by, idempotency_key, request_digest, from_account,
+                                 to_account, amount, currency, parent, released, held_after, floor_after,
+                                 counter_amount, counter_currency, rate, expires_at, effective_at, description,
+                                 reference, metadata, nth)
 ), moved AS (
   UPDATE accounts a
-     SET balance = n.balance, last_seq = n.last_seq, updated_at = $1
-    FROM unnest($11::text::bytea[], $12::text::bigint[], $13::text::bigint[]) AS n (id, balance, last_seq)
+     SET balance = n.balance, held = n.held, last_seq = n.last_seq, floor = n.floor, updated_at = $1
+    FROM unnest($24::text::bytea[], $25::text::bigint[], $26::text::bigint[], $27::text::bigint[],
+                $28::text::bigint[]) AS n (id, balance, held, last_seq, floor)
    WHERE a.id = n.id
 ), entered AS (
-  INSERT INTO entries (seq, position, amount, balance_after, created_at, direction, account_id)
-  SELECT n.seq, head.before + n.nth, n.amount, n.balance_after, $1, n.direction::entry_direction, n.account_id
-    FROM head, unnest($14::text::bytea[], $15::text::bigint[], $16::text::bigint[], $17::text::text[], $18::text::bigint[], $19::text::bigint[])
-           AS n (account_id, seq, nth, direction, amount, balance_after)
+  INSERT INTO entries (seq, position, amount, balance_after, created_at, direction, account_id, effective_at)
+  SELECT n.seq, head.before + n.nth, n.amount, n.balance_after, $1, n.direction::entry_direction, n.account_id,
+         n.effective_at
+    FROM head, unnest($29::text::bytea[], $30::text::bigint[], $31::text::bigint[], $32::text::text[],
+                      $33::text::bigint[], $34::text::bigint[], $35::text::timestamptz[])
+           AS n (account_id, seq, nth, direction, amount, balance_after, effective_at)
 )
 SELECT before FROM head;
+
+-- name: write_stories
+-- What goes with a batch that is not all plain transfers: legs of its transactions, what became of holds and of
+-- movements that flow back, and what was counted against limits. Guarded by the locks of the accounts.
+WITH legs_written AS (
+  INSERT INTO legs (position, leg, from_account, to_account, amount, currency)
+  SELECT * FROM unnest($1::text::bigint[], $2::text::smallint[], $3::text::bytea[], $4::text::bytea[],
+                       $5::text::bigint[], $6::text::text[])
+), summed AS (
+  INSERT INTO summaries (position, amount, captured, released, reversed, status, account_id, expires_at,
+                         failure_reason, updated_at)
+  SELECT n.position, n.amount, n.captured, n.released, n.reversed, n.status::transaction_status, n.account_id,
+         n.expires_at, n.failure_reason, $7
+    FROM unnest($8::text::bigint[], $9::text::bigint[], $10::text::bigint[], $11::text::bigint[],
+                $12::text::bigint[], $13::text::text[], $14::text::bytea[], $15::text::timestamptz[],
+                $16::text::text[])
+           AS n (position, amount, captured, released, reversed, status, account_id, expires_at, failure_reason)
+  ON CONFLICT (position) DO UPDATE
+     SET captured = excluded.captured, released = excluded.released, reversed = excluded.reversed,
+         status = excluded.status, expires_at = excluded.expires_at, failure_reason = excluded.failure_reason,
+         updated_at = excluded.updated_at
+)
+UPDATE limits l
+   SET hour_start = n.hour_start, hour_count = n.hour_count, day_start = n.day_start, day_paid = n.day_paid,
+       month_start = n.month_start, month_paid = n.month_paid
+  FROM unnest($17::text::bytea[], $18::text::timestamptz[], $19::text::bigint[], $20::text::timestamptz[],
+              $21::text::bigint[], $22::text::timestamptz[], $23::text::bigint[])
+         AS n (account_id, hour_start, hour_count, day_start, day_paid, month_start, month_paid)
+ WHERE l.account_id = n.account_id;
 
 -- name: append_event
 -- One event at the next position; the caller does nothing after it but COMMIT.
