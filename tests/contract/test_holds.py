@@ -178,3 +178,8 @@ def test_senseless_terms_are_refused(house: House, terms: dict[str, Any], field:
     body = {"fromAccount": account, "toAccount": ann.open_account(), "amount": 1, "idempotencyKey": fresh()}
     refused = ann.post("/api/transactions", body | terms).json()
     assert (refused["code"], refused["field"]) == ("invalid_field", field)
+
+
+def test_after_all_of_this_the_ledger_verifies(house: House) -> None:
+    verified = house.service.command("verify")
+    assert verified.returncode == 0, verified.stdout

@@ -139,7 +139,7 @@ def _half_flowing_back(story: Transaction, back: Sequence[Leg]) -> Exchange | No
     if story.exchange is None:
         return None
     arriving = sum(leg.amount for leg in back if leg.currency != story.currency)
-    return story.exchange._replace(amount=arriving)
+    return story.exchange._replace(amount=arriving) if arriving else None
 
 
 def _overdraw(reversal: Transaction, movements: Sequence[Movement]) -> None:
