@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import resource
 import signal
 import socket
 import sys
@@ -31,6 +32,7 @@ from nostro.ledger.currencies import currency_of
 from nostro.ledger.head import JournalWatch
 from nostro.ledger.resets import PasswordResets
 from nostro.ledger.service import Ledger, open_ledger
+from nostro.ledger.streams import StreamLimits, Streams
 from nostro.ledger.sweeper import HOLDERS_AT_ONCE
 from nostro.logs import configure_logs
 from nostro.settings import Environment, Settings, SettingsError, jwt_secret
@@ -46,6 +48,8 @@ _HOUR_S = 3600
 _GRACE_S = 10
 # Of PostgreSQL's connections: what one API process may take, and what is kept for commands and psql.
 _CONNECTIONS_OF_A_PROCESS, _CONNECTIONS_TO_SPARE = 20, 60
+# Open files: as many as we ask for if we may, and what requests, database and log need of them.
+_MOST_FILES, _FILES_FOR_THE_REST = 65_536, 512
 
 
 @asynccontextmanager
@@ -121,14 +125,19 @@ def ledger_on(
 class _Server(uvicorn.Server):
     """Says when it is ready, and leaves the signals to us: uvicorn would end the process with them."""
 
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[str], None]) -> None:
+    def __init__(self, config: uvicorn.Config, streams: Streams, on_ready: Callable[[str], None]) -> None:
         super().__init__(config)
+        self._streams = streams
         self._on_ready = on_ready
 
     async def startup(self, sockets: object = None) -> None:
         await super().startup(sockets)  # type: ignore[arg-type]
         if self.started:
             self._on_ready(_url_of(self.servers[0].sockets[0]))
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._streams.stop()  # they have no end of their own that could be waited for
+        await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self):  # type: ignore[no-untyped-def]
@@ -188,7 +197,10 @@ async def serve_on(
 ) -> None:
     """One API process on the migrated database at `dsn`, until SIGINT or SIGTERM."""
     configure_logs(settings.log_level)
-    async with ledger_on(dsn, settings, counts) as ledger:
+    async with (
+        ledger_on(dsn, settings, counts) as ledger,
+        Streams(ledger.database, _stream_limits(settings)) as streams,
+    ):
         origins = Origins(settings.allowed_origins, development=settings.environment is Environment.DEVELOPMENT)
         secret = jwt_secret(settings)
         desk = Desk(
@@ -197,6 +209,7 @@ async def serve_on(
             origins,
             settings.dialect,
             PasswordResets(ledger.database, ledger.users.passwords, secret),
+            streams,
             settings.metrics,
         )
         config = uvicorn.Config(
@@ -215,7 +228,7 @@ async def serve_on(
         gc.set_threshold(50_000, 20, 50)
         try:
             async with _followers(ledger, settings):
-                await _Server(config, on_ready).serve(sockets=[listening])
+                await _Server(config, streams, on_ready).serve(sockets=[listening])
         finally:
             chores.cancel()
 
@@ -243,6 +256,18 @@ async def _sweep_holds(ledger: Ledger) -> None:
             swept = await ledger.sweep_holds()
         if swept < HOLDERS_AT_ONCE:
             await asyncio.sleep(1)
+
+
+def _stream_limits(settings: Settings) -> StreamLimits:
+    """As configured, but never so many that too few files could be open for everything else."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = _MOST_FILES if most == resource.RLIM_INFINITY else min(most, _MOST_FILES)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, most))
+    return StreamLimits(
+        per_process=min(settings.streams, max(0, files - _FILES_FOR_THE_REST)),
+        per_user=settings.streams_per_user,
+        heartbeat_s=settings.stream_heartbeat_s,
+    )
 
 
 async def _chores(ledger: Ledger) -> None:

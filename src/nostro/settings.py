@@ -61,6 +61,9 @@ class Settings(BaseSettings):
     metrics: MetricsReaders = Field(MetricsReaders.LOOPBACK, alias="NOSTRO_METRICS")
     workers: int = Field(1, alias="NOSTRO_WORKERS", ge=1, le=32)
     followers: bool = Field(True, alias="NOSTRO_FOLLOWERS")
+    streams: int = Field(2000, alias="NOSTRO_STREAMS", ge=0, le=100_000)
+    streams_per_user: int = Field(20, alias="NOSTRO_STREAMS_PER_USER", ge=1, le=100_000)
+    stream_heartbeat_s: float = Field(15.0, alias="NOSTRO_STREAM_HEARTBEAT_S", ge=0.1, le=300)
     log_level: str = Field("info", alias="NOSTRO_LOG_LEVEL")
 
     @field_validator("currency")

@@ -31,6 +31,8 @@ _ELSEWHERE = {
     "group_refused",
 }
 _UNKNOWN = "0" * 24
+# The landing page; the same as /api/transactions; and what has no end (test_stream.py).
+_ANSWERED_ELSEWHERE = {"/", "/api/transactions/history", "/api/stream"}
 
 
 @pytest.fixture(params=list(DialectName), ids=lambda name: name.value)
@@ -189,9 +191,13 @@ def test_what_is_answered_is_what_is_described(dialect: DialectName, house_of: C
     expected = {
         (f"{method} {path}", 200)
         for method, path in DESCRIPTIONS
-        if method == "GET" and "docs" not in path and path not in {"/", "/api/transactions/history"}
+        if method == "GET" and "docs" not in path and path not in _ANSWERED_ELSEWHERE
     }
     assert expected <= witness.seen
+    for answer in (ann.get("/api/stream"), house.system.get("/api/stream?scope=all")):
+        witness.look("GET /api/stream", answer)
+    for wrong in ("lastEventId=x", f"lastEventId={2**63 - 1}", "scope=some"):
+        witness.look("GET /api/stream", house.system.get(f"/api/stream?{wrong}"))
 
 
 def _sign_in(house: House, witness: Witness) -> Person:

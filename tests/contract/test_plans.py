@@ -143,6 +143,15 @@ def _hot_statements() -> dict[str, tuple[list[str], int]]:
             ],
             12 * BATCH,
         ),
+        "concerned": ([str(TRANSACTIONS - BATCH), str(TRANSACTIONS)], 10 * BATCH),
+        "void_tokens": (
+            [
+                _quoted(bytes_array(users)),
+                _quoted(bytes_array([b"\x00" * 32] * BATCH)),
+                _quoted(plain_array(ones)),
+            ],
+            6 * BATCH,
+        ),
     }
 
 

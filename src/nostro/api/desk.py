@@ -12,6 +12,7 @@ from nostro.api.logins import LoginGuard
 from nostro.domain.user import Claims
 from nostro.ledger.resets import PasswordResets
 from nostro.ledger.service import Ledger
+from nostro.ledger.streams import Streams
 from nostro.settings import DialectName, MetricsReaders
 from nostro.store.users import User
 
@@ -23,6 +24,7 @@ class Desk:
     origins: Origins
     dialect_name: DialectName
     resets: PasswordResets
+    streams: Streams
     metrics_for: MetricsReaders = MetricsReaders.LOOPBACK
     logins: LoginGuard = field(default_factory=LoginGuard)
 

@@ -16,6 +16,7 @@ from nostro.api import (
     follow_ups,
     metrics,
     pages,
+    stream,
     transactions,
 )
 from nostro.api.desk import Desk
@@ -69,6 +70,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("GET", f"{TRANSACTIONS}/account/{{account}}", transactions.list_transactions),
     Operation("GET", f"{TRANSACTIONS}/by-key/{{key}}", transactions.by_key),
     Operation("GET", f"{TRANSACTIONS}/{{transaction}}", transactions.one_transaction),
+    Operation("GET", "/api/stream", stream.stream),
     Operation("GET", "/", pages.root),
     Operation("GET", "/health", pages.health),
     Operation("GET", "/metrics", metrics.metrics),

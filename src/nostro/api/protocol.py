@@ -14,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from nostro.api.application import HEADERS_OF_EVERY_ANSWER, LARGEST_HEADERS
 from nostro.api.lean import LONGEST_BODY, Answered, LeanPath, Pending
+from nostro.api.stream import TRANSPORT
 from nostro.ledger.counts import LEAN
 
 log = structlog.get_logger(__name__)
@@ -51,6 +52,7 @@ class LeanProtocol(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         """Called when it is the request's turn, which may be before its body is there."""
         if cycle.waiting_for_100_continue or not self._lean.may_take(cycle.scope):  # type: ignore[arg-type]
+            cycle.scope[TRANSPORT] = self.transport  # type: ignore[literal-required]
             super()._start_asgi_task(cycle, app)
         elif cycle.more_body:
             self._held = (cycle, app)

@@ -3,10 +3,10 @@
     NostroError
     ├── Unauthenticated 401       TokenMissing · TokenInvalid ─ TokenRevoked, UserGone · WrongPassword
     ├── Forbidden 403             CrossSiteRefused · NotSystemUser · NotOperator · NotAccountOwner · NotReceiver
-    ├── RateLimited 429
+    ├── RateLimited 429           TooManyStreams
     ├── BadRequest 400            MalformedJson · DuplicateField · MissingField · InvalidField · InvalidId
     │                             InvalidAmount · InvalidKey · UnknownCurrency · SameAccount · InvalidResetLink
-    │                             LogoutWithoutToken
+    │                             LogoutWithoutToken · UnknownPosition
     ├── Conflict 409              KeyConflict · EmailTaken · StatusConflict · RateChanged
     │   └── StoryOver             AlreadyCaptured · AlreadyVoided · HoldExpired · AlreadyReversed
     ├── Refused 400               AccountNotFound · SystemAccountNotFound · CurrencyMismatch · RateNotFound
@@ -15,7 +15,7 @@
     │                             AmountOverflow · GroupRefused · PreconditionFailed (412)
     ├── Missing 404               NotFound ─ UnknownAccount · MethodNotAllowed (405)
     ├── Oversized                 BodyTooLarge (413) · UnsupportedMediaType (415) · HeadersTooLarge (431)
-    └── Unavailable 503           Overloaded · DatabaseUnavailable · OutcomeUnknown      (retryable)
+    └── Unavailable 503           Overloaded · StreamsFull · DatabaseUnavailable · OutcomeUnknown  (retryable)
 
 `PRECEDENCE` is the published order: of all refusals that apply to a transfer the first is the answer
 (tests/contract/test_refusals.py has a row per code). Amounts in an error are integers in minor units of its
@@ -105,6 +105,11 @@ class RateLimited(NostroError):
     retryable = True
 
 
+class TooManyStreams(RateLimited):
+    code = "too_many_streams"
+    title = "You have as many live streams open as one user may"
+
+
 # ── what was asked ───────────────────────────────────────────────────────────────────────────────────
 
 
@@ -177,6 +182,11 @@ class SameAccount(BadRequest):
 class InvalidResetLink(BadRequest):
     code = "invalid_reset_link"
     title = "The link is not valid, has been used or is too old"
+
+
+class UnknownPosition(BadRequest):
+    code = "unknown_position"
+    title = "The journal has not come as far as this position; begin anew, without one"
 
 
 class Conflict(NostroError):
@@ -399,6 +409,11 @@ class Unavailable(NostroError):
 class Overloaded(Unavailable):
     code = "overloaded"
     title = "Too much is waiting; nothing was done, try again"
+
+
+class StreamsFull(Unavailable):
+    code = "streams_full"
+    title = "As many live streams are open as this process serves; try again later"
 
 
 class DatabaseUnavailable(Unavailable):

@@ -23,14 +23,36 @@ async def events_after(connection: Connection, position: int, limit: int) -> lis
     """The next events, at most `limit`: dense, in order, committed."""
     head = await events.journal_head(connection)
     wanted = range(position + 1, min(head.position, position + limit) + 1)
-    return await _events_at(connection, wanted, head)
+    return await events_at(connection, wanted, head)
 
 
-async def _events_at(connection: Connection, positions: Sequence[int], head: events.JournalHead) -> list[Event]:
+async def events_at(connection: Connection, positions: Sequence[int], head: events.JournalHead) -> list[Event]:
+    """The events at `positions`, which the head has reached; in order."""
     if not positions:
         return []
     rows = await events.journal_rows(connection, list(positions))
     return build_events(rows, f"urn:uuid:{head.ledger}")
+
+
+async def events_of(
+    connection: Connection, viewer: ObjectId | None, position: int, limit: int
+) -> tuple[list[Event], int]:
+    """The next events that `viewer` may see (None: all), at most `limit`, and the position to ask from next.
+
+    The second is behind everything looked at, so that asking again never meets the same events; it is where the
+    journal stands, or further, unless there are more.
+    """
+    head = await events.journal_head(connection)
+    positions: Sequence[int]
+    if viewer is None:
+        positions = range(position + 1, min(head.position, position + limit) + 1)
+    else:
+        found = await events.positions_of_user(connection, viewer, position, limit)
+        # The head was read first: what came since belongs to the next look.
+        positions = [one for one in found if one <= head.position]
+    next_position = positions[-1] if len(positions) == limit else max(position, head.position)
+    seen = await events_at(connection, positions, head)
+    return [event for event in seen if event.type not in INTERNAL_TYPES], next_position
 
 
 @dataclass(frozen=True)
@@ -40,20 +62,6 @@ class EventReader:
     database: Database
 
     async def after(self, position: int, limit: int, viewer: ObjectId | None) -> tuple[list[Event], int]:
-        """The next events that `viewer` may see (None: all), and the position to ask from next.
-
-        The second is behind everything looked at, so that asking again never meets the same events.
-        """
+        """As `events_of`."""
         async with self.database.connection() as connection:
-            head = await events.journal_head(connection)
-            positions: Sequence[int]
-            if viewer is None:
-                positions = range(position + 1, min(head.position, position + limit) + 1)
-            else:
-                found = await events.positions_of_user(connection, viewer, position, limit)
-                # The head was read first: what came since belongs to the next look.
-                positions = [one for one in found if one <= head.position]
-            found_events = await _events_at(connection, positions, head)
-        full = len(positions) == limit
-        next_position = positions[-1] if full else max(position, head.position)
-        return [event for event in found_events if event.type not in INTERNAL_TYPES], next_position
+            return await events_of(connection, viewer, position, limit)

@@ -1,10 +1,12 @@
 """Users and their tokens, as rows."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from nostro.domain.ids import ObjectId
 from nostro.domain.user import Claims, Role
+from nostro.store.arrays import bytes_array
 from nostro.store.database import Connection
 from nostro.store.queries import SQL
 
@@ -58,6 +60,17 @@ async def read_session(connection: Connection, claims: Claims) -> tuple[User, bo
     """The user of a verified token and whether that token was revoked; None when the user is gone."""
     row = await connection.fetchrow(SQL["session"], claims.user, claims.digest)
     return (_user(row), row["revoked"]) if row else None
+
+
+async def void_tokens(connection: Connection, asked: Sequence[Claims]) -> list[int]:
+    """Which of them, by index, stand for nobody any more: revoked, of before their user's epoch, user gone."""
+    rows = await connection.fetch(
+        SQL["void_tokens"],
+        bytes_array([claims.user for claims in asked]),
+        bytes_array([claims.digest for claims in asked]),
+        [claims.issued_at for claims in asked],
+    )
+    return [row["nth"] - 1 for row in rows]
 
 
 async def revoke_token(connection: Connection, claims: Claims) -> None:

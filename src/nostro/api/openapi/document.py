@@ -6,7 +6,7 @@ from functools import cache
 from nostro import __version__
 from nostro.api.dialects import DIALECTS, Dialect
 from nostro.api.documents import Document, encode
-from nostro.api.openapi import account_states, accounts, auth, follow_ups, pages, transactions
+from nostro.api.openapi import account_states, accounts, auth, follow_ups, pages, stream, transactions
 from nostro.api.openapi.description import Access, Body, Description, Descriptions, Json, Page, Success
 from nostro.api.openapi.overview import OVERVIEW, TAGS
 from nostro.api.openapi.refusals import responses_of
@@ -21,6 +21,7 @@ DESCRIPTIONS: Descriptions = (
     | account_states.DESCRIPTIONS
     | transactions.DESCRIPTIONS
     | follow_ups.DESCRIPTIONS
+    | stream.DESCRIPTIONS
     | pages.DESCRIPTIONS
 )
 

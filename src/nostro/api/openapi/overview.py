@@ -25,5 +25,6 @@ TAGS = {
     "Authentication": "Becoming a user, logging in and out.",
     "Accounts": "Opening accounts, their balances and their status.",
     "Transactions": "Moving money, and what was moved.",
+    "Events": "What happens, told as it happens.",
     "Service": "Health, errors explained, this description.",
 }

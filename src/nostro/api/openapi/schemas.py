@@ -190,6 +190,25 @@ PARAMETERS: dict[str, Json] = {
         "schema": {"type": "string", "enum": ["PENDING", "COMPLETED", "FAILED", "REVERSED"]},
         "example": "COMPLETED",
     },
+    "lastEventId": {
+        "name": "lastEventId",
+        "in": "query",
+        "description": "The `id` to resume behind, for clients that cannot send the header.",
+        "allowEmptyValue": True,
+        "schema": {"type": "integer", "minimum": 0, "maximum": 2**63 - 1},
+    },
+    "Last-Event-ID": {
+        "name": "Last-Event-ID",
+        "in": "header",
+        "description": "The `id` to resume behind, as browsers send it when they connect again. Comes first.",
+        "schema": {"type": "integer", "minimum": 0, "maximum": 2**63 - 1},
+    },
+    "scope": {
+        "name": "scope",
+        "in": "query",
+        "description": "`all`: everybody's accounts, for operators and auditors.",
+        "schema": {"type": "string", "enum": ["own", "all"], "default": "own"},
+    },
     "limit": {
         "name": "limit",
         "in": "query",

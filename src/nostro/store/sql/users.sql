@@ -24,6 +24,16 @@ SELECT u.id, u.email, u.name, '' AS password_hash, u.role::text AS role, u.creat
        EXISTS (SELECT FROM revoked_tokens r WHERE r.digest = $2) AS revoked
   FROM users u WHERE u.id = $1;
 
+-- name: void_tokens
+-- Which of the tokens (user, digest, Unix time of issue) stand for nobody any more, numbered from 1.
+SELECT asked.nth
+  FROM unnest($1::text::bytea[], $2::text::bytea[], $3::float8[]) WITH ORDINALITY
+         AS asked (user_id, digest, issued_at, nth)
+  LEFT JOIN users u ON u.id = asked.user_id
+ WHERE u.id IS NULL
+    OR asked.issued_at < extract(epoch FROM u.token_epoch)::float8
+    OR EXISTS (SELECT FROM revoked_tokens r WHERE r.digest = asked.digest);
+
 -- name: revoke_token
 INSERT INTO revoked_tokens (digest, user_id, expires_at, revoked_at)
 VALUES ($1, $2, to_timestamp($3::float8), clock_timestamp())

@@ -1,0 +1,189 @@
+"""The live end of the journal: one reader per process, however many listen.
+
+A subscription is offered every event after its `start` that concerns its user, in order of position, none twice
+and none left out (tests/concurrency/test_stream_joins.py). The reader asks for the journal's head while anybody
+listens, and reads on when it has moved; it needs no notification, so it sees what any process has committed.
+Events are read whole only where they concern somebody who listens: of all others the reader sees one line.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Sequence
+
+import structlog
+
+from nostro.domain.errors import NostroError
+from nostro.domain.event import INTERNAL_TYPES, Event
+from nostro.domain.ids import ObjectId
+from nostro.ledger.events import events_at
+from nostro.store import streams
+from nostro.store.database import Database
+from nostro.store.events import journal_head
+
+log = structlog.get_logger(__name__)
+
+IDLE_S = 0.05
+RETRY_S = 0.5
+# Positions per look: between two looks everybody who listens gets a turn to empty its queue.
+WINDOW = 500
+# Events that may wait for one listener; more than one look can bring.
+MOST_WAITING = 2 * WINDOW
+EVERYBODY = None
+
+SLOW = "slow_reader"
+REWOUND = "journal_rewound"
+FAILED = "failed"
+
+
+class Subscription:
+    """What one listener waits for. `user` EVERYBODY: the events of all. `ended`: why no more will come."""
+
+    def __init__(self, user: ObjectId | None) -> None:
+        loop = asyncio.get_running_loop()
+        self.user = user
+        self.start: asyncio.Future[int] = loop.create_future()
+        self.ended: asyncio.Future[str] = loop.create_future()
+        self._waiting: deque[Event] = deque()
+        self._arrived = asyncio.Event()
+
+    def offer(self, event: Event) -> None:
+        """Ends the subscription when too much waits already: a listener never costs more than its queue."""
+        if self.ended.done():
+            return
+        if len(self._waiting) >= MOST_WAITING:
+            self.end(SLOW)
+            return
+        self._waiting.append(event)
+        self._arrived.set()
+
+    def end(self, reason: str) -> None:
+        if not self.ended.done():
+            self.ended.set_result(reason)
+        self._arrived.set()
+
+    def wake(self) -> None:
+        """Let `wait` return now."""
+        self._arrived.set()
+
+    async def wait(self) -> None:
+        """Until there is something to take, the subscription has ended or somebody calls `wake`."""
+        await self._arrived.wait()
+
+    def take(self) -> list[Event]:
+        """All that waits."""
+        self._arrived.clear()
+        taken = list(self._waiting)
+        self._waiting.clear()
+        return taken
+
+
+class Tail:
+    """Reads while somebody listens. `position`: everything up to it has been offered to everyone."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.position: int | None = None
+        self.is_current = False  # the last look at the journal succeeded
+        self._joining: list[Subscription] = []
+        self._listening: dict[ObjectId | None, set[Subscription]] = {}
+        self._joined = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def join(self, subscription: Subscription) -> int:
+        """From the position of now that is returned it is offered everything. Raises `DatabaseUnavailable`."""
+        self._joining.append(subscription)
+        self._joined.set()
+        if self._task is None:
+            self._task = asyncio.create_task(self._run())
+        return await subscription.start
+
+    def leave(self, subscription: Subscription) -> None:
+        if subscription in self._joining:
+            self._joining.remove(subscription)
+        theirs = self._listening.get(subscription.user, set())
+        theirs.discard(subscription)
+        if not theirs:
+            self._listening.pop(subscription.user, None)
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        try:
+            while self._joining or self._listening:
+                pause_s = await self._look()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._joined.wait(), pause_s)
+        finally:
+            self._task, self.position = None, None
+
+    async def _look(self) -> float:
+        """Offer what is new and admit who wants to join; how many seconds until the next look."""
+        self._joined.clear()
+        try:
+            head, events = await self._read()
+        except NostroError as error:
+            self._refuse(error)
+            return RETRY_S
+        except Exception:
+            log.exception("tail_failed", position=self.position)
+            self._end_all(FAILED)
+            self._refuse(NostroError())
+            return RETRY_S
+        if self.position is not None and head < self.position:
+            # The journal was put back to an earlier state: what was told since is no longer true.
+            self._end_all(REWOUND)
+            self.position = head
+        for event in events:
+            if event.type not in INTERNAL_TYPES:
+                self._offer(event)
+        self.is_current = True
+        self.position = head if self.position is None else min(head, self.position + WINDOW)
+        self._admit(self.position)
+        return IDLE_S if self.position == head else 0.0
+
+    async def _read(self) -> tuple[int, list[Event]]:
+        """The journal's head, and what concerns those who listen in the window after our position."""
+        async with self._database.background() as connection:
+            head = await journal_head(connection)
+            if self.position is None or head.position <= self.position:
+                return head.position, []
+            until = min(head.position, self.position + WINDOW)
+            wanted: Sequence[int] = range(self.position + 1, until + 1)
+            if EVERYBODY not in self._listening:
+                rows = await streams.concerned(connection, self.position, until)
+                # A row without users is of an event that itself knows whom it concerns.
+                wanted = [position for position, *users in rows if self._listens(users)]
+                wanted = list(dict.fromkeys(wanted))
+            return head.position, await events_at(connection, wanted, head)
+
+    def _listens(self, users: Sequence[ObjectId | None]) -> bool:
+        """Whether one of them does, or nobody can tell yet."""
+        return None in users or not self._listening.keys().isdisjoint(users)
+
+    def _offer(self, event: Event) -> None:
+        for user in {EVERYBODY, *event.users}:
+            for subscription in self._listening.get(user, ()):
+                subscription.offer(event)
+
+    def _admit(self, position: int) -> None:
+        """Only between two looks: one that is under way was asked without the newcomers in mind, and what it
+        passed over could be missing from the state that they read next."""
+        for subscription in self._joining:
+            self._listening.setdefault(subscription.user, set()).add(subscription)
+            subscription.start.set_result(position)
+        self._joining.clear()
+
+    def _refuse(self, error: NostroError) -> None:
+        self.is_current = False
+        for subscription in self._joining:
+            subscription.start.set_exception(error)
+        self._joining.clear()
+
+    def _end_all(self, reason: str) -> None:
+        for subscriptions in self._listening.values():
+            for subscription in subscriptions:
+                subscription.end(reason)
