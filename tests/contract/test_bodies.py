@@ -313,6 +313,8 @@ BAD_IDS = [
     "path",
     [
         "/api/accounts/balance/{}",
+        "/api/accounts/{}/entries",
+        "/api/accounts/{}/series?from=2026-01-01&to=2026-01-02",
         "/api/accounts/user/{}",
         "/api/transactions/{}",
         "/api/transactions/account/{}",

@@ -157,6 +157,7 @@ async def test_a_plain_transfer_and_a_plain_balance_take_the_short_cut(ledger: L
         assert lean.may_take(scope)
         pending = lean.take(scope, sent)
         assert pending is not None
+        assert not lean.may_take(scope | {"query_string": b"effectiveAt=2026-01-01T00:00:00Z"})
         answered = pending.answered(await pending.future)
         assert answered.status == status
         assert said in answered.body

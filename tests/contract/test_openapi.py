@@ -184,6 +184,7 @@ def test_what_is_answered_is_what_is_described(dialect: DialectName, house_of: C
     _look_at_accounts(house, witness, ann)
     _move_money(house, witness, ann)
     _look_at_transactions(witness, ann)
+    _look_at_histories(witness, ann)
     _look_at_pages(house, witness)
     witness.look("POST /api/auth/logout", ann.post("/api/auth/logout"))
     witness.look("GET /api/auth/logout", ann.get("/api/auth/logout"))
@@ -232,8 +233,11 @@ def _look_at_accounts(house: House, witness: Witness, ann: Person) -> None:
     witness.look(open_account, house.system.post("/api/accounts"))
     witness.look("GET /api/accounts", ann.get("/api/accounts"))
     for wanted in (account, _UNKNOWN, "no-id"):
-        path = f"/api/accounts/balance/{wanted}"
-        witness.look("GET /api/accounts/balance/{account}", ann.get(path))
+        for path in (
+            f"/api/accounts/balance/{wanted}",
+            f"/api/accounts/balance/{wanted}?knownAt=2026-01-01T00:00Z",
+        ):
+            witness.look("GET /api/accounts/balance/{account}", ann.get(path))
         witness.look("GET /api/accounts/{account}", ann.get(f"/api/accounts/{wanted}"))
         change = {"name": "Trip", "metadata": {"to": "Nara", "nights": 3}}
         witness.look("PATCH /api/accounts/{account}", ann.patch(f"/api/accounts/{wanted}", change))
@@ -296,6 +300,20 @@ def _look_at_transactions(witness: Witness, ann: Person) -> None:
         witness.look("GET /api/transactions/{transaction}", ann.get(f"/api/transactions/{wanted}"))
     for key in ("rent", "never"):
         witness.look("GET /api/transactions/by-key/{key}", ann.get(f"/api/transactions/by-key/{key}"))
+
+
+def _look_at_histories(witness: Witness, ann: Person) -> None:
+    account = ann.get("/api/accounts").json()["accounts"][-2]["_id"]
+    entries, series = "GET /api/accounts/{account}/entries", "GET /api/accounts/{account}/series"
+    for wanted in (account, _UNKNOWN, "no-id"):
+        for query in ("limit=1", "limit=0", "cursor=x", "amount=x", "order=asc&text=rent"):
+            witness.look(entries, ann.get(f"/api/accounts/{wanted}/entries?{query}"))
+        for query in (
+            "from=2026-01-01&to=2080-01-01&step=month",
+            "from=2026-01-01",
+            "from=2026-01-02&to=2026-01-01",
+        ):
+            witness.look(series, ann.get(f"/api/accounts/{wanted}/series?{query}"))
 
 
 def _look_at_pages(house: House, witness: Witness) -> None:

@@ -22,7 +22,8 @@ ROLES = ("anonymous", "customer", "system")
 _PROGRAM = "from schemathesis.cli import schemathesis; schemathesis()"
 
 # A request may fit the document and still be refused with 400, where a rule is wider than a schema can say:
-# what is printable, which currencies exist, how many decimal places an account has, whose address is taken.
+# what is printable, which currencies exist, how many decimal places an account has, whose address is taken,
+# which days there are and which of two is later, which cursors were given out.
 _RULES_BEYOND_SCHEMAS = (
     "POST /api/auth/register",
     "POST /api/auth/reset-password",
@@ -30,6 +31,11 @@ _RULES_BEYOND_SCHEMAS = (
     "PATCH /api/accounts/{account}",
     "POST /api/accounts/{account}/status",
     *(f"POST /api/accounts/{{account}}/{verb}" for verb in VERBS),
+    "GET /api/accounts",
+    "GET /api/accounts/all",
+    "GET /api/accounts/balance/{account}",
+    "GET /api/accounts/{account}/entries",
+    "GET /api/accounts/{account}/series",
     "POST /api/transactions",
     "POST /api/transactions/bulk",
     "POST /api/transactions/system/initial-funds",

@@ -9,6 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from nostro.ledger.history import MOST_LOOKED_AT
 from nostro.store.arrays import bytes_array, plain_array, text_array
 from nostro.store.database import _COMMITTER, _WAITS
 from nostro.store.queries import SQL
@@ -37,6 +38,31 @@ SELECT 1 + (position - 1) / {ACCOUNTS}, position, 1, 0, created_at, 'DEBIT', fro
 INSERT INTO entries (seq, position, amount, balance_after, created_at, direction, account_id)
 SELECT 4 + (position - 1) / {ACCOUNTS}, position, 1, 0, created_at, 'CREDIT', to_account FROM transactions;
 UPDATE journal_head SET position = {TRANSACTIONS};
+SET session_replication_role = DEFAULT;
+"""
+
+
+HOT, COUNTERPART = 10**6, 10**6 + 1
+LONG = 30_000
+_LONG_HISTORY = f"""
+SET session_replication_role = replica;
+INSERT INTO accounts (id, owner, currency, exponent, balance, last_seq, floor, created_at, updated_at)
+SELECT decode(lpad(to_hex(n), 24, '0'), 'hex'), decode(lpad('1', 24, '0'), 'hex'), 'INR', 2, 1000000, {LONG}, 0,
+       now(), now()
+  FROM (VALUES ({HOT}), ({COUNTERPART})) AS a (n);
+INSERT INTO transactions (position, amount, created_at, kind, operation, id, requested_by, from_account,
+                          to_account, currency, idempotency_key, request_digest)
+SELECT {TRANSACTIONS} + n, 1, now() + n * interval '1 second', 'TRANSFER', 'TRANSFER',
+       decode(lpad(to_hex({TRANSACTIONS} + n), 24, '0'), 'hex'), decode(lpad('1', 24, '0'), 'hex'),
+       decode(lpad(to_hex({HOT}), 24, '0'), 'hex'), decode(lpad(to_hex({COUNTERPART}), 24, '0'), 'hex'), 'INR',
+       'long-' || n, '\\x00'
+  FROM generate_series(1, {LONG}) AS n;
+INSERT INTO entries (seq, position, amount, balance_after, created_at, direction, account_id)
+SELECT position - {TRANSACTIONS}, position, 1, 0, created_at, side.direction::entry_direction, side.id
+  FROM transactions,
+       LATERAL (VALUES ('DEBIT', from_account), ('CREDIT', to_account)) AS side (direction, id)
+ WHERE position > {TRANSACTIONS};
+UPDATE journal_head SET position = {TRANSACTIONS + LONG};
 SET session_replication_role = DEFAULT;
 """
 
@@ -90,6 +116,15 @@ def _hex(number: int) -> bytes:
 
 def _quoted(array: str) -> str:
     return "'" + array.replace("'", "''") + "'"
+
+
+@pytest.fixture(scope="module")
+def hot(dsn: str) -> str:
+    """The same, with one account that has a long history, and another that has none but for that."""
+    planner = Planner(dsn, {})
+    planner.run(_LONG_HISTORY)
+    planner.close()
+    return dsn
 
 
 IDS = [_hex(1 + 601 * n) for n in range(BATCH)]
@@ -173,3 +208,45 @@ def test_a_page_of_transactions_costs_its_own_entries_not_the_ledger(dsn: str) -
     planner.close()
     assert not scanned & {"transactions", "entries", "accounts"}, scanned
     assert pages <= 200, f"{pages} pages"
+
+
+ENTRY_FILTERS = 9
+_HOT = _quoted("\\x" + _hex(HOT).hex())
+
+
+@pytest.mark.parametrize("settled", [False, True], ids=["new tables", "analysed tables"])
+def test_a_page_of_entries_costs_the_same_wherever_it_is(hot: str, *, settled: bool) -> None:
+    planner = Planner(hot, _WAITS | {"plan_cache_mode": "force_generic_plan"})
+    if settled:
+        planner.run("ANALYZE")
+    costs = []
+    for last in (LONG, LONG // 2, 50):
+        scanned, pages = planner.explain(
+            "entries_page", _HOT, str(last - 49), str(last), "50", *["NULL"] * ENTRY_FILTERS
+        )
+        assert not scanned & {"transactions", "entries", "accounts"}, scanned
+        costs.append(pages)
+    planner.close()
+    assert max(costs) <= 50 * 14, costs
+    assert max(costs) <= min(costs) + 20, costs
+
+
+def test_a_page_that_finds_nothing_looks_at_its_stretch_and_no_further(hot: str) -> None:
+    planner = Planner(hot, _WAITS)
+    planner.run("ANALYZE")
+    never = ["NULL"] * 6 + ["'no such reference'", "NULL", "NULL"]
+    stretch = [str(LONG - MOST_LOOKED_AT + 1), str(LONG)]
+    scanned, pages = planner.explain("entries_page", _HOT, *stretch, "50", *never)
+    planner.close()
+    assert not scanned & {"entries", "accounts"}, scanned
+    assert pages <= MOST_LOOKED_AT * 8, f"{pages} pages"
+
+
+def test_a_balance_of_the_past_is_found_by_halving(hot: str) -> None:
+    planner = Planner(hot, _WAITS)
+    planner.run("ANALYZE")
+    moment = "now() + interval '4 hours'"
+    scanned, pages = planner.explain("balance_at", _HOT, moment, moment, "NULL")
+    planner.close()
+    assert not scanned & {"entries", "accounts"}, scanned
+    assert pages <= 400, f"{pages} pages"

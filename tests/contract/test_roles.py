@@ -94,6 +94,10 @@ def test_staff_sees_every_account_and_transaction(
     person = staff(role)
     assert person.get(f"/api/accounts/{first}").json()["account"]["balance"] == 9
     assert person.get(f"/api/transactions/{moved}").status_code == 200
+    assert len(person.get(f"/api/accounts/{first}/entries").json()["entries"]) == 2
+    assert person.get(f"/api/accounts/{first}/series?from=2026-01-01&to=2026-01-02").status_code == 200
+    assert person.get(f"/api/accounts/{first}/balance?knownAt=2999-01-01T00:00:00Z").json()["balance"] == 9
+    assert person.get(f"/api/accounts/{first}/balance").status_code == 404
     assert person.fund(first, 1).json()["code"] == "not_system_user"
     assert person.send(first, person.open_account(), 1).json()["code"] == "not_account_owner"
 

@@ -27,6 +27,8 @@ SPELLINGS = [
     (f"/api/accounts/balance/{ID}", f"/api/accounts/balance/{ID}"),
     (f"/api/accounts/{ID}/balance", f"/api/accounts/balance/{ID}"),
     (f"/account/{ID}/Balance/", f"/api/accounts/balance/{ID}"),
+    (f"/account/{ID}/Entries/", f"/api/accounts/{ID}/entries"),
+    (f"/api/accounts/{ID}/SERIES", f"/api/accounts/{ID}/series"),
     (f"/api/accounts/{ID}", f"/api/accounts/{ID}"),
     (f"/api/accounts/{ID.upper()}", f"/api/accounts/{ID}"),
     (f"/api/accounts/user/{ID}", f"/api/accounts/user/{ID}"),

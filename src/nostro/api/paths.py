@@ -93,6 +93,7 @@ _WORDS = frozenset(
     {"all", "balance", "by-email", "by-key", "history", "account", "bulk", "status", "system", "user"}
     | {"activate", "reopen", "deactivate", "freeze", "suspend", "block", "close", "events"}
     | {"capture", "exchange", "extend", "reverse", "void"}
+    | {"entries", "series", "statement"}
 )
 
 

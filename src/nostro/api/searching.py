@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import product
 
 from starlette.requests import Request
@@ -24,14 +24,14 @@ def wanted_of(request: Request) -> Wanted:
     text = request.query_params.get("text")
     return Wanted(
         reference=valid_reference(request.query_params.get("reference", "")),
-        metadata=metadata_wanted(request),
+        metadata=metadata_wanted(request.query_params.multi_items()),
         text=valid_name(text, "text") if text else None,
     )
 
 
-def metadata_wanted(request: Request) -> list[str] | None:
+def metadata_wanted(parameters: Iterable[tuple[str, str]]) -> list[str] | None:
     """The JSON objects of which one must be held: each value as a text, and as the number or word it writes."""
-    given = list(_members(request))
+    given = list(_members(parameters))
     if not given:
         return None
     if len(given) > MOST_MEMBERS or len({name for name, _ in given}) < len(given):
@@ -40,8 +40,8 @@ def metadata_wanted(request: Request) -> list[str] | None:
     return [valid_metadata("{" + ",".join(members) + "}") for members in product(*choices)]
 
 
-def _members(request: Request) -> Iterator[tuple[str, str]]:
-    for parameter, value in request.query_params.multi_items():
+def _members(parameters: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    for parameter, value in parameters:
         match = _MEMBER.fullmatch(parameter)
         if match:
             yield match[1], value

@@ -2,11 +2,12 @@
 
     NostroError
     ├── Unauthenticated 401       TokenMissing · TokenInvalid ─ TokenRevoked, UserGone · WrongPassword
-    ├── Forbidden 403             CrossSiteRefused · NotSystemUser · NotOperator · NotAccountOwner · NotReceiver
+    ├── Forbidden 403             CrossSiteRefused · NotSystemUser · NotOperator · NotAuditor · NotAccountOwner
+    │                             NotReceiver
     ├── RateLimited 429           TooManyStreams
     ├── BadRequest 400            MalformedJson · DuplicateField · MissingField · InvalidField · InvalidId
     │                             InvalidAmount · InvalidKey · UnknownCurrency · SameAccount · InvalidResetLink
-    │                             LogoutWithoutToken · UnknownPosition
+    │                             LogoutWithoutToken · UnknownPosition · InvalidCursor · TooManyEntries
     ├── Conflict 409              KeyConflict · EmailTaken · StatusConflict · RateChanged
     │   └── StoryOver             AlreadyCaptured · AlreadyVoided · HoldExpired · AlreadyReversed
     ├── Refused 400               AccountNotFound · SystemAccountNotFound · CurrencyMismatch · RateNotFound
@@ -86,6 +87,11 @@ class NotSystemUser(Forbidden):
 class NotOperator(Forbidden):
     code = "not_operator"
     title = "Only an operator may do this"
+
+
+class NotAuditor(Forbidden):
+    code = "not_auditor"
+    title = "Only an operator or an auditor may see this"
 
 
 class NotAccountOwner(Forbidden):
@@ -187,6 +193,23 @@ class InvalidResetLink(BadRequest):
 class UnknownPosition(BadRequest):
     code = "unknown_position"
     title = "The journal has not come as far as this position; begin anew, without one"
+
+
+class InvalidCursor(BadRequest):
+    code = "invalid_cursor"
+    title = "The cursor is none that this list has given out"
+
+
+class TooManyEntries(BadRequest):
+    """Carries `entries`, how many there are, and `most`, how many there may be."""
+
+    code = "too_many_entries"
+    title = "The period has more entries than one answer can tell; ask for a shorter one"
+
+    def __init__(self, entries: int, most: int) -> None:
+        super().__init__(
+            f"The period has {entries} entries; at most {most} can be answered", entries=entries, most=most
+        )
 
 
 class Conflict(NostroError):

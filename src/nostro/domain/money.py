@@ -46,6 +46,18 @@ class Amount:
             raise InvalidAmount("The amount is larger than 10^15 minor units")
         return minor
 
+    def at_least(self, exponent: int) -> int:
+        """The least minor units that are not below it, for a search; places that the currency has not count."""
+        return min(-self._floor(-1, exponent), INT64_MAX)
+
+    def at_most(self, exponent: int) -> int:
+        """The most minor units that are not above it, for a search."""
+        return min(self._floor(1, exponent), INT64_MAX)
+
+    def _floor(self, sign: int, exponent: int) -> int:
+        floor: int = sign * self.digits * 10**exponent // 10**self.scale
+        return floor
+
 
 def parse_amount(text: str) -> Amount:
     """The amount that `text` writes; `InvalidAmount` for anything outside the grammar, and for zero."""

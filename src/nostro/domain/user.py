@@ -13,6 +13,11 @@ class Role(Enum):
     OPERATOR = "OPERATOR"
     AUDITOR = "AUDITOR"
 
+    @property
+    def sees_all(self) -> bool:
+        """Whether the history of everybody's accounts is theirs to see."""
+        return self in {Role.OPERATOR, Role.AUDITOR}
+
 
 class Claims(NamedTuple):
     """What a verified token says. `digest` names the token for revocation; the times are Unix seconds."""

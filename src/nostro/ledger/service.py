@@ -13,6 +13,7 @@ from nostro.ledger.counts import Counts
 from nostro.ledger.events import EventReader
 from nostro.ledger.follow_ups import FollowUps
 from nostro.ledger.following import Following
+from nostro.ledger.history import History
 from nostro.ledger.passwords import Passwords
 from nostro.ledger.previews import Previews
 from nostro.ledger.sweeper import sweep
@@ -33,6 +34,7 @@ class Ledger:
     balances: BalanceReader
     events: EventReader
     following: Following
+    history: History
     house_currency: Currency
     counts: Counts
     policy: Policy
@@ -75,6 +77,7 @@ async def open_ledger(
                 balances=balances,
                 events=EventReader(database),
                 following=Following(database),
+                history=History(database),
                 house_currency=house_currency,
                 counts=counts,
                 policy=policy,

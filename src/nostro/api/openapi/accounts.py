@@ -117,10 +117,11 @@ DESCRIPTIONS: Descriptions = {
         name="getBalance",
         tag=TAG,
         summary="What is in my account",
-        text="An account that is not the caller's gets the answer of one that does not exist. Also at "
-        "`/api/accounts/{account}/balance`.",
+        text="An account that is not the caller's gets the answer of one that does not exist. With "
+        "`effectiveAt` or `knownAt`: what it was then, as far as was known then; operators and auditors may "
+        "ask that of every account. Also at `/api/accounts/{account}/balance`.",
         access=Access.USER,
-        parameters=("account",),
+        parameters=("account", "effectiveAt", "knownAt"),
         words="balance",
         answers=(
             Success(
@@ -129,8 +130,10 @@ DESCRIPTIONS: Descriptions = {
                     "accountId": ref("Id"),
                     "account": ref("Id"),
                     "balance": ref("SignedAmount"),
-                    "available": ref("SignedAmount"),
+                    "available": ref("SignedAmount") | {"description": "Of the balance as it is now."},
                     "currency": CURRENCY,
+                    "effectiveAt": ref("Timestamp"),
+                    "knownAt": ref("Timestamp"),
                 },
                 {
                     "accountId": ANN_ACCOUNT_ID,
@@ -139,9 +142,14 @@ DESCRIPTIONS: Descriptions = {
                     "available": 89.5,
                     "currency": "INR",
                 },
+                optional=("available", "effectiveAt", "knownAt"),
             ),
         ),
-        refusals=(NO_ID, UnknownAccount()),
+        refusals=(
+            NO_ID,
+            InvalidField("knownAt", "must be a moment with its offset, such as 2026-11-20T12:00:00Z"),
+            UnknownAccount(),
+        ),
     ),
     ("GET", f"{ACCOUNTS}/by-email/{{email}}"): Description(
         name="listAccountsByEmail",

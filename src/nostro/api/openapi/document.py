@@ -6,7 +6,7 @@ from functools import cache
 from nostro import __version__
 from nostro.api.dialects import DIALECTS, Dialect
 from nostro.api.documents import Document, encode
-from nostro.api.openapi import account_states, accounts, auth, follow_ups, pages, stream, transactions
+from nostro.api.openapi import account_states, accounts, auth, follow_ups, history, pages, stream, transactions
 from nostro.api.openapi.description import Access, Body, Description, Descriptions, Json, Page, Success
 from nostro.api.openapi.overview import OVERVIEW, TAGS
 from nostro.api.openapi.refusals import responses_of
@@ -19,6 +19,7 @@ DESCRIPTIONS: Descriptions = (
     auth.DESCRIPTIONS
     | accounts.DESCRIPTIONS
     | account_states.DESCRIPTIONS
+    | history.DESCRIPTIONS
     | transactions.DESCRIPTIONS
     | follow_ups.DESCRIPTIONS
     | stream.DESCRIPTIONS
@@ -95,8 +96,8 @@ def document_of(dialect: DialectName) -> Document:
         "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
         "paths": _paths(dialect),
         "components": {
-            "schemas": SCHEMAS,
-            "parameters": PARAMETERS,
+            "schemas": SCHEMAS | history.SCHEMAS,
+            "parameters": PARAMETERS | history.PARAMETERS,
             "securitySchemes": _SECURITY_SCHEMES,
         },
     }

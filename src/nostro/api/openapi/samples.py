@@ -28,8 +28,8 @@ from nostro.store.trail import AccountEvent
 from nostro.store.transactions import SeenTransaction
 from nostro.store.users import User
 
-_NOON = datetime(2026, 11, 20, 12, 0, 0, 250_000, tzinfo=UTC)
-_RUPEE = Currency("INR", 2)
+NOON = datetime(2026, 11, 20, 12, 0, 0, 250_000, tzinfo=UTC)
+RUPEE = Currency("INR", 2)
 
 # The signature is of a key nobody has: an example must never be a token that works.
 TOKEN = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ1c2VySWQiOiI2OTFmMDBhMTAwMDAwMDAwMDAwMDAwMDEifQ.c2lnbmF0dXJl"  # noqa: S105
@@ -40,21 +40,21 @@ def _id(number: int) -> ObjectId:
 
 
 def _user(number: int, name: str, role: Role) -> User:
-    return User(_id(number), f"{name.lower()}@example.com", name, "", role, 0.0, _NOON)
+    return User(_id(number), f"{name.lower()}@example.com", name, "", role, 0.0, NOON)
 
 
 def _account(number: int, owner: User, balance: int, name: str | None = None) -> AccountRow:
     return AccountRow(
         id=_id(number),
         owner=owner.id,
-        currency=_RUPEE,
+        currency=RUPEE,
         status=AccountStatus.ACTIVE,
         balance=balance,
         held=0,
         name=name,
         settlement=False,
-        created_at=_NOON,
-        updated_at=_NOON,
+        created_at=NOON,
+        updated_at=NOON,
     )
 
 
@@ -69,9 +69,9 @@ def _transaction(kind: Kind, key: str, source: ObjectId, target: ObjectId, amoun
         from_account=source,
         to_account=target,
         amount=amount,
-        currency=_RUPEE.code,
-        exponent=_RUPEE.exponent,
-        created_at=_NOON,
+        currency=RUPEE.code,
+        exponent=RUPEE.exponent,
+        created_at=NOON,
         position=2 if kind is Kind.TRANSFER else 1,
     )
 
@@ -84,15 +84,15 @@ def plain(document: Document) -> Any:
 _ANN = _user(1, "Ann", Role.CUSTOMER)
 _BOB = _user(2, "Bob", Role.CUSTOMER)
 _ANN_ROW, _BOB_ROW = _account(0x11, _ANN, 8950), _account(0x12, _BOB, 1050, "Rent")
-_RENT = _transaction(Kind.TRANSFER, "rent-november", _ANN_ROW.id, _BOB_ROW.id, 1050)
-_SEEN = SeenTransaction(_RENT, _ANN.id, _BOB.id, _ANN.name, _ANN.email, _BOB.name, _BOB.email)
+RENT = _transaction(Kind.TRANSFER, "rent-november", _ANN_ROW.id, _BOB_ROW.id, 1050)
+_SEEN = SeenTransaction(RENT, _ANN.id, _BOB.id, _ANN.name, _ANN.email, _BOB.name, _BOB.email)
 
 ANN_ID = _ANN.id.hex()
 ANN_ACCOUNT_ID = _ANN_ROW.id.hex()
 BOB_ACCOUNT_ID = _BOB_ROW.id.hex()
 SHOP_ACCOUNT_ID = _id(0x15).hex()
 DOLLAR_ACCOUNT_ID = _id(0x13).hex()
-TRANSFER_ID = _RENT.id.hex()
+TRANSFER_ID = RENT.id.hex()
 
 ANN: Any = plain(_user_document(_ANN))
 ANN_ACCOUNT: Any = plain(account_document(_ANN_ROW))
@@ -108,7 +108,7 @@ FROZEN_EVENT: Any = plain(
         AccountEvent(
             7,
             "ACCOUNT_STATUS_CHANGED",
-            _NOON,
+            NOON,
             _id(0x31),
             {
                 "before": msgspec.Raw(b'"ACTIVE"'),
@@ -120,7 +120,7 @@ FROZEN_EVENT: Any = plain(
         _user(0x31, "Olga", Role.OPERATOR),
     )
 )
-TRANSFER: Any = plain(transaction_document(_RENT))
+TRANSFER: Any = plain(transaction_document(RENT))
 SEEN_TRANSFER: Any = plain(seen_document(_SEEN, _ANN))
 FUNDS: Any = plain(
     transaction_document(_transaction(Kind.INITIAL_FUNDS, "opening-gift", _id(0x10), _ANN_ROW.id, 10_000))
@@ -132,7 +132,7 @@ _HOLD = replace(
     operation=Operation.TRANSFER,
     position=3,
     status=TransactionStatus.PENDING,
-    expires_at=_NOON + timedelta(days=7),
+    expires_at=NOON + timedelta(days=7),
     held_after=5000,
 )
 
@@ -147,9 +147,9 @@ def _about(parent: Transaction, kind: Kind, operation: Operation, number: int, *
 HOLD: Any = plain(transaction_document(_HOLD))
 CAPTURE: Any = _about(_HOLD, Kind.CAPTURE, Operation.CAPTURE, 0x24, released=3000)
 VOID: Any = _about(_HOLD, Kind.VOID, Operation.VOID, 0x25)
-EXTENSION: Any = _about(_HOLD, Kind.EXTENSION, Operation.EXTEND, 0x26, expires_at=_NOON + timedelta(days=14))
+EXTENSION: Any = _about(_HOLD, Kind.EXTENSION, Operation.EXTEND, 0x26, expires_at=NOON + timedelta(days=14))
 REVERSAL: Any = _about(
-    _RENT,
+    RENT,
     Kind.REVERSAL,
     Operation.REVERSE,
     0x27,

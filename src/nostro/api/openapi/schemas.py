@@ -247,7 +247,7 @@ PARAMETERS: dict[str, Json] = {
     "text": {
         "name": "text",
         "in": "query",
-        "description": "Only those with this in their name, description or reference, in any case.",
+        "description": "Only those with this in their description, reference or (accounts) name, in any case.",
         "allowEmptyValue": True,
         "schema": {"type": "string", "maxLength": LONGEST_NAME},
     },
@@ -338,6 +338,8 @@ _FACTS: Json = {
     "largestAmount": ref("AmountOrNothing") | {"description": "Dry run: the most that would pass."},
     "earliestAvailableAt": ref("Timestamp"),
     "outcome": {"const": "unknown"},
+    "entries": COUNT | {"description": "How many entries the period has."},
+    "most": COUNT | {"description": "How many it may have."},
     "index": {"type": "integer", "description": "Which transfer of an all-or-nothing request it was."},
 }
 
