@@ -32,6 +32,7 @@ from nostro.ledger.currencies import currency_of
 from nostro.ledger.head import JournalWatch
 from nostro.ledger.resets import PasswordResets
 from nostro.ledger.service import Ledger, open_ledger
+from nostro.ledger.standing_orders_runner import StandingOrderRunner
 from nostro.ledger.streams import StreamLimits, Streams
 from nostro.ledger.sweeper import HOLDERS_AT_ONCE
 from nostro.logs import configure_logs
@@ -222,7 +223,10 @@ async def serve_on(
             server_header=False,
             timeout_graceful_shutdown=_GRACE_S,
         )
-        chores = asyncio.gather(_chores(ledger), _sweep_holds(ledger))
+        chores = [asyncio.create_task(_chores(ledger)), asyncio.create_task(_sweep_holds(ledger))]
+        if settings.followers:
+            runner = StandingOrderRunner(ledger.database, ledger.transfers)
+            chores.append(asyncio.create_task(runner.run()))
         # What is there now stays for ever; a request makes no cycles, so looking for some may wait longer.
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)
@@ -230,7 +234,9 @@ async def serve_on(
             async with _followers(ledger, settings):
                 await _Server(config, streams, on_ready).serve(sockets=[listening])
         finally:
-            chores.cancel()
+            for chore in chores:
+                chore.cancel()
+            await asyncio.gather(*chores, return_exceptions=True)
 
 
 def _all_followers(_ledger: Ledger, _settings: Settings) -> list[AnyFollower]:

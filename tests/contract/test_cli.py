@@ -23,12 +23,14 @@ from tests.client import Person, fresh
 from tests.conftest import JWT_SECRET
 from tests.contract.conftest import House, Tables
 from tests.contract.scenes import NOBODY
+from tests.fault.embedded_process import until
 
 SOURCE = Path(__file__).parent.parent.parent / "src"
 COMMANDS = [
     *("serve", "config", "version", "verify", "transfer", "bench"),
     *("user create", "user list", "account open", "account list", "account show", "account edit"),
     *("account status", "account events"),
+    *("order list", "order show", "order pause", "order resume", "order cancel"),
 ]
 INVARIANTS = sorted(path.stem for path in (SOURCE / "nostro/store/sql/invariants").glob("*.sql"))
 
@@ -182,6 +184,26 @@ def test_a_transfer_by_hand_follows_the_same_rules_and_the_same_keys(house: Hous
     assert person.balance(account) == 7.5
 
 
+def test_standing_orders_are_listed_shown_paused_resumed_and_cancelled(house: House, beside: Nostro) -> None:
+    person, account = house.funded(10)
+    asked = {"fromAccount": account, "toAccount": person.open_account(), "amount": "2.50", "everyDays": 1}
+    made = [
+        person.post("/api/standing-orders", asked | {"startsAt": starts, "idempotencyKey": fresh()}).json()
+        for starts in (None, "2190-01-01T00:00:00Z")
+    ]
+    now, later = (one["standingOrder"]["_id"] for one in made)
+    listed = said(beside("order", "list", "--email", person.email, "--json"))
+    assert [one["_id"] for one in listed] == [later, now]
+    until(lambda: said(beside("order", "show", now, "--json"))["runs"])
+    shown = said(beside("order", "show", now, "--json"))
+    assert (shown["amount"], shown["schedule"]) == ("2.5", "every 1 days")
+    assert (shown["runs"][0]["status"], shown["runs"][0]["attempts"]) == ("EXECUTED", 1)
+    for verb, status in (("pause", "PAUSED"), ("resume", "ACTIVE"), ("cancel", "CANCELLED")):
+        assert said(beside("order", verb, later, "--json"))["status"] == status
+    (left,) = said(beside("order", "list", "--email", person.email, "--status", "active", "--json"))
+    assert left["_id"] == now
+
+
 REFUSALS = [
     ("transfer --from {account} --to {other} --amount 1000", "insufficient_funds"),
     ("transfer --from {account} --to {other} --amount 1e2", "invalid_amount"),
@@ -199,6 +221,10 @@ REFUSALS = [
     ("account open --email nobody@example.com", "not_found"),
     ("account open --email {email} --currency ZZZ", "unknown_currency"),
     ("account open --email system@example.com", "status_conflict"),
+    ("order list --email nobody@example.com", "not_found"),
+    ("order list --status LATE", "invalid_field"),
+    ("order show nonsense", "invalid_id"),
+    (f"order cancel {NOBODY}", "not_found"),
     ("user create --email {email} --name X --password secret", "email_taken"),
     ("user create --email nonsense --name X --password secret", "invalid_field"),
     ("user create --email new@example.com --name X --password 12345", "invalid_field"),
@@ -266,6 +292,8 @@ TAMPERED = {
     "09_every_name_is_known": f"UPDATE transactions SET requested_by = '\\x{NOBODY}' "
     f"WHERE position = {TRANSFER}",
     "10_openings_are_in_the_journal": "DELETE FROM events WHERE kind = 'ACCOUNT_OPENED'",
+    "20_standing_orders_are_carried_out_once": "UPDATE transactions SET idempotency_key = 'standing-order·a·1' "
+    f"WHERE position = {TRANSFER}",
 }
 
 

@@ -21,6 +21,7 @@ from nostro.domain import errors
 from nostro.settings import DialectName
 from tests.client import Person, fresh
 from tests.contract.conftest import House
+from tests.fault.embedded_process import until
 
 _SOURCE = Path(nostro.__file__).parent
 _ELSEWHERE = {
@@ -185,6 +186,7 @@ def test_what_is_answered_is_what_is_described(dialect: DialectName, house_of: C
     _move_money(house, witness, ann)
     _look_at_transactions(witness, ann)
     _look_at_histories(witness, ann)
+    _look_at_standing_orders(house, witness)
     _look_at_pages(house, witness)
     witness.look("POST /api/auth/logout", ann.post("/api/auth/logout"))
     witness.look("GET /api/auth/logout", ann.get("/api/auth/logout"))
@@ -314,6 +316,45 @@ def _look_at_histories(witness: Witness, ann: Person) -> None:
             "from=2026-01-02&to=2026-01-01",
         ):
             witness.look(series, ann.get(f"/api/accounts/{wanted}/series?{query}"))
+
+
+def _look_at_standing_orders(house: House, witness: Witness) -> None:
+    path = "/api/standing-orders"
+    ann, source = house.funded(10)
+    target = ann.open_account()
+    rent = {
+        "fromAccount": source,
+        "toAccount": target,
+        "amount": 20,
+        "everyMonths": 1,
+        "idempotencyKey": "rent",
+    }
+    order = witness.look(f"POST {path}", ann.post(path, rent))["standingOrder"]["_id"]
+    for changed in (
+        {},
+        {"amount": 21},
+        {"dryRun": True},
+        {"cron": "* * * *", "everyMonths": None},
+        {"idempotencyKey": "no\nkey"},
+        {"toAccount": source},
+        {"toAccount": _UNKNOWN, "idempotencyKey": "other"},
+        {"fromAccount": house.funded()[1], "idempotencyKey": "other"},
+        {"toAccount": ann.open_account(currency="JPY"), "idempotencyKey": "other"},
+        {"amount": None},
+    ):
+        witness.look(f"POST {path}", ann.post(path, rent | changed))
+    until(lambda: ann.get(f"{path}/{order}/runs").json()["runs"])
+    for query in ("", "?status=ACTIVE&limit=1", "?before=odd", "?limit=0"):
+        witness.look(f"GET {path}", ann.get(path + query))
+    for wanted in (order, _UNKNOWN, "no-id"):
+        witness.look(f"GET {path}/{{order}}", ann.get(f"{path}/{wanted}"))
+        witness.look(f"GET {path}/{{order}}/runs", ann.get(f"{path}/{wanted}/runs"))
+        witness.look(f"GET {path}/{{order}}/upcoming", ann.get(f"{path}/{wanted}/upcoming?count=3"))
+    for given in ({"amount": "7.50", "times": 3}, {}, {"amount": 1.001}, {"endsAt": "soon"}):
+        witness.look(f"PATCH {path}/{{order}}", ann.patch(f"{path}/{order}", given))
+    for verb in ("pause", "pause", "resume", "cancel", "cancel", "resume"):
+        witness.look(f"POST {path}/{{order}}/{verb}", ann.post(f"{path}/{order}/{verb}"))
+    witness.look(f"PATCH {path}/{{order}}", ann.patch(f"{path}/{order}", {"times": 4}))
 
 
 def _look_at_pages(house: House, witness: Witness) -> None:

@@ -39,6 +39,8 @@ _RULES_BEYOND_SCHEMAS = (
     "POST /api/transactions",
     "POST /api/transactions/bulk",
     "POST /api/transactions/system/initial-funds",
+    "POST /api/standing-orders",
+    "PATCH /api/standing-orders/{order}",
 )
 # Made-up ids are nobody's. Words of this house take their place in most requests, so that money does move.
 _PLACES = {
@@ -46,6 +48,7 @@ _PLACES = {
     "receivers": ("body.toAccount",),
     "bystanders": ("path.account", "query.accountId"),  # whose status may change without stopping the rest
     "transactions": ("path.transaction",),
+    "orders": ("path.order", "query.before"),
     "keys": ("body.idempotencyKey", "header.Idempotency-Key", "path.key"),
     "amounts": ("body.amount",),
 }
@@ -73,6 +76,7 @@ def _run(house: House, role: str, folder: Path, *, examples: int, seed: int) -> 
         "receivers": [second, house.funded()[1]],
         "bystanders": [person.open_account()],
         "transactions": [sent.json()["transaction"]["_id"]],
+        "orders": [_order(person, account, second)],
         "keys": [f"key-{number}" for number in range(12)],
         "amounts": [0.5, 1, 20],
     }
@@ -94,6 +98,12 @@ def _run(house: House, role: str, folder: Path, *, examples: int, seed: int) -> 
     generated = re.search(r"(\d+) generated", finished.stdout)
     assert generated is not None, finished.stdout
     return int(generated[1])
+
+
+def _order(person: Person, source: str, target: str) -> str:
+    body = {"fromAccount": source, "toAccount": target, "amount": 1, "everyDays": 1, "idempotencyKey": "order"}
+    made = person.post("/api/standing-orders", body)
+    return str(made.json()["standingOrder"]["_id"])
 
 
 def _identity(house: House, customer: Person, role: str) -> list[str]:

@@ -91,7 +91,12 @@ def test_staff_sees_every_account_and_transaction(
 ) -> None:
     ann, first = house.funded(10)
     moved = ann.send(first, ann.open_account(), 1).json()["transaction"]["_id"]
+    body = {"fromAccount": first, "toAccount": ann.open_account(), "amount": 1, "everyDays": 1}
+    later = body | {"startsAt": "2190-01-01T00:00:00Z", "idempotencyKey": "later"}
+    order = f"/api/standing-orders/{ann.post('/api/standing-orders', later).json()['standingOrder']['_id']}"
     person = staff(role)
+    assert [person.get(order + beside).status_code for beside in ("", "/runs", "/upcoming")] == [200] * 3
+    assert person.post(f"{order}/cancel").json()["code"] == "not_found"
     assert person.get(f"/api/accounts/{first}").json()["account"]["balance"] == 9
     assert person.get(f"/api/transactions/{moved}").status_code == 200
     assert len(person.get(f"/api/accounts/{first}/entries").json()["entries"]) == 2

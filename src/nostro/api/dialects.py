@@ -54,6 +54,9 @@ _BACKEND_LEDGER: dict[str, Answer] = {
     ),
     "system_account_not_found": (400, "System user account not found"),
     "funded": (201, "Initial funds transaction completed successfully"),
+    "order_made": (201, "Standing order created"),
+    "order_replayed": (200, "Standing order already created"),
+    "order_previewed": (200, "This standing order can be created; nothing was"),
 }
 
 _LEDGERFLOW: dict[str, Answer] = {

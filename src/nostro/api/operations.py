@@ -17,11 +17,12 @@ from nostro.api import (
     history,
     metrics,
     pages,
+    standing_orders,
     stream,
     transactions,
 )
 from nostro.api.desk import Desk
-from nostro.api.paths import ACCOUNTS, BULK, EXCHANGE, INITIAL_FUNDS, TRANSACTIONS
+from nostro.api.paths import ACCOUNTS, BULK, EXCHANGE, INITIAL_FUNDS, STANDING_ORDERS, TRANSACTIONS
 
 Endpoint = Callable[[Request, Desk], Awaitable[Response]]
 
@@ -74,6 +75,15 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("GET", f"{TRANSACTIONS}/by-key/{{key}}", transactions.by_key),
     Operation("GET", f"{TRANSACTIONS}/{{transaction}}", transactions.one_transaction),
     Operation("GET", "/api/stream", stream.stream),
+    Operation("POST", STANDING_ORDERS, standing_orders.create),
+    Operation("GET", STANDING_ORDERS, standing_orders.list_orders),
+    Operation("GET", f"{STANDING_ORDERS}/{{order}}", standing_orders.one_order),
+    Operation("PATCH", f"{STANDING_ORDERS}/{{order}}", standing_orders.change),
+    Operation("GET", f"{STANDING_ORDERS}/{{order}}/runs", standing_orders.list_runs),
+    Operation("GET", f"{STANDING_ORDERS}/{{order}}/upcoming", standing_orders.upcoming),
+    Operation("POST", f"{STANDING_ORDERS}/{{order}}/pause", standing_orders.pause),
+    Operation("POST", f"{STANDING_ORDERS}/{{order}}/resume", standing_orders.resume),
+    Operation("POST", f"{STANDING_ORDERS}/{{order}}/cancel", standing_orders.cancel),
     Operation("GET", "/", pages.root),
     Operation("GET", "/health", pages.health),
     Operation("GET", "/metrics", metrics.metrics),

@@ -11,14 +11,15 @@ LARGEST_SKIP = 1_000_000
 
 def page_of(request: Request) -> tuple[int, int]:
     """limit (1 to 200, 50 unless given) and skip (0 to a million); `InvalidField` for anything else."""
-    return limit_of(request), _whole_number(request, "skip", 0, 0, LARGEST_SKIP)
+    return limit_of(request), whole_number(request, "skip", 0, 0, LARGEST_SKIP)
 
 
 def limit_of(request: Request) -> int:
-    return _whole_number(request, "limit", DEFAULT_LIMIT, 1, LARGEST_LIMIT)
+    return whole_number(request, "limit", DEFAULT_LIMIT, 1, LARGEST_LIMIT)
 
 
-def _whole_number(request: Request, name: str, default: int, least: int, most: int) -> int:
+def whole_number(request: Request, name: str, default: int, least: int, most: int) -> int:
+    """The query parameter `name`; `default` when it is absent or empty, `InvalidField` outside the bounds."""
     text = request.query_params.get(name)
     if text is None or text == "":
         return default

@@ -15,6 +15,7 @@ BULK = "/api/transactions/bulk"
 EXCHANGE = "/api/transactions/exchange"
 INITIAL_FUNDS = "/api/transactions/system/initial-funds"
 ACCOUNTS = "/api/accounts"
+STANDING_ORDERS = "/api/standing-orders"
 
 _ROOMS = {
     "auth": "auth",

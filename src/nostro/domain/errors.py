@@ -228,7 +228,7 @@ class EmailTaken(Conflict):
 
 class StatusConflict(Conflict):
     code = "status_conflict"
-    title = "The account cannot change from its status to this one"
+    title = "It cannot change from the status it is in to this one"
 
 
 class RateChanged(Conflict):

@@ -16,6 +16,7 @@ from nostro.ledger.following import Following
 from nostro.ledger.history import History
 from nostro.ledger.passwords import Passwords
 from nostro.ledger.previews import Previews
+from nostro.ledger.standing_orders import StandingOrders
 from nostro.ledger.sweeper import sweep
 from nostro.ledger.transfers import Transfers
 from nostro.ledger.users import Users
@@ -35,6 +36,7 @@ class Ledger:
     events: EventReader
     following: Following
     history: History
+    standing_orders: StandingOrders
     house_currency: Currency
     counts: Counts
     policy: Policy
@@ -78,6 +80,7 @@ async def open_ledger(
                 events=EventReader(database),
                 following=Following(database),
                 history=History(database),
+                standing_orders=StandingOrders(database, house_currency),
                 house_currency=house_currency,
                 counts=counts,
                 policy=policy,

@@ -6,7 +6,17 @@ from functools import cache
 from nostro import __version__
 from nostro.api.dialects import DIALECTS, Dialect
 from nostro.api.documents import Document, encode
-from nostro.api.openapi import account_states, accounts, auth, follow_ups, history, pages, stream, transactions
+from nostro.api.openapi import (
+    account_states,
+    accounts,
+    auth,
+    follow_ups,
+    history,
+    pages,
+    standing_orders,
+    stream,
+    transactions,
+)
 from nostro.api.openapi.description import Access, Body, Description, Descriptions, Json, Page, Success
 from nostro.api.openapi.overview import OVERVIEW, TAGS
 from nostro.api.openapi.refusals import responses_of
@@ -23,6 +33,7 @@ DESCRIPTIONS: Descriptions = (
     | transactions.DESCRIPTIONS
     | follow_ups.DESCRIPTIONS
     | stream.DESCRIPTIONS
+    | standing_orders.DESCRIPTIONS
     | pages.DESCRIPTIONS
 )
 
@@ -74,6 +85,21 @@ _LINKS: dict[str, Json] = {
         "parameters": {"transaction": "$response.body#/transaction/_id"},
         "description": "The transaction as the caller sees it.",
     },
+    "standingOrder": {
+        "operationId": "getStandingOrder",
+        "parameters": {"order": "$response.body#/standingOrder/_id"},
+        "description": "The standing order with its latest occurrences.",
+    },
+    "pauseStandingOrder": {
+        "operationId": "pauseStandingOrder",
+        "parameters": {"order": "$response.body#/standingOrder/_id"},
+        "description": "A pause of the standing order.",
+    },
+    "cancelStandingOrder": {
+        "operationId": "cancelStandingOrder",
+        "parameters": {"order": "$response.body#/standingOrder/_id"},
+        "description": "The end of the standing order.",
+    },
 }
 
 
@@ -96,8 +122,8 @@ def document_of(dialect: DialectName) -> Document:
         "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
         "paths": _paths(dialect),
         "components": {
-            "schemas": SCHEMAS | history.SCHEMAS,
-            "parameters": PARAMETERS | history.PARAMETERS,
+            "schemas": SCHEMAS | history.SCHEMAS | standing_orders.SCHEMAS,
+            "parameters": PARAMETERS | history.PARAMETERS | standing_orders.PARAMETERS,
             "securitySchemes": _SECURITY_SCHEMES,
         },
     }

@@ -27,5 +27,6 @@ TAGS = {
     "History": "What happened to an account, line by line and over time.",
     "Transactions": "Moving money, and what was moved.",
     "Events": "What happens, told as it happens.",
+    "Standing orders": "Transfers made later, once or again and again.",
     "Service": "Health, errors explained, this description.",
 }
