@@ -29,7 +29,6 @@ from nostro.embedded import EmbeddedPostgres
 from nostro.followers.running import AnyFollower, following
 from nostro.ledger.counts import Counts, memory_for
 from nostro.ledger.currencies import currency_of
-from nostro.ledger.head import JournalWatch
 from nostro.ledger.resets import PasswordResets
 from nostro.ledger.service import Ledger, open_ledger
 from nostro.ledger.standing_orders_runner import StandingOrderRunner
@@ -231,7 +230,7 @@ async def serve_on(
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)
         try:
-            async with _followers(ledger, settings):
+            async with following(ledger.database, _followers(ledger, settings), ledger.watch):
                 await _Server(config, streams, on_ready).serve(sockets=[listening])
         finally:
             for chore in chores:
@@ -239,19 +238,11 @@ async def serve_on(
             await asyncio.gather(*chores, return_exceptions=True)
 
 
-def _all_followers(_ledger: Ledger, _settings: Settings) -> list[AnyFollower]:
+def _followers(_ledger: Ledger, settings: Settings) -> list[AnyFollower]:
     """Everything that happens after a commit. Each process has all of them; they share the work."""
+    if not settings.followers:
+        return []
     return []
-
-
-@asynccontextmanager
-async def _followers(ledger: Ledger, settings: Settings) -> AsyncIterator[None]:
-    all_followers = _all_followers(ledger, settings) if settings.followers else []
-    async with (
-        JournalWatch(ledger.database) as watch,
-        following(ledger.database, all_followers, watch),
-    ):
-        yield
 
 
 async def _sweep_holds(ledger: Ledger) -> None:

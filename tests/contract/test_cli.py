@@ -31,6 +31,7 @@ COMMANDS = [
     *("user create", "user list", "account open", "account list", "account show", "account edit"),
     *("account status", "account events"),
     *("order list", "order show", "order pause", "order resume", "order cancel"),
+    *("followers", "followers replay", "followers failures", "followers retry"),
 ]
 INVARIANTS = sorted(path.stem for path in (SOURCE / "nostro/store/sql/invariants").glob("*.sql"))
 
@@ -329,6 +330,72 @@ def test_verify_ends_with_1_and_names_the_first_offender(
     assert finding["holds"] is False
     assert finding["offender"]
     assert finding["finding"]
+
+
+@pytest.fixture
+def sample(house: House) -> Iterator[str]:
+    """A follower three positions behind, with a delivery of each kind."""
+    house.funded(1)
+    house.tables.script(
+        """
+        INSERT INTO followers (name, position) SELECT 'sample', position - 3 FROM journal_head;
+        INSERT INTO deliveries (follower, position, target, payload, status, attempts, last_error, sent_at)
+        VALUES ('sample', 1, 'one', '{}', 'SENT', 1, NULL, now()),
+               ('sample', 1, 'two', '{}', 'SET_ASIDE', 10, 'answered 410', NULL),
+               ('sample', 2, 'two', '{}', 'PENDING', 2, 'answered 500', NULL)
+        """
+    )
+    yield "sample"
+    house.tables.script("DELETE FROM deliveries; DELETE FROM followers")
+
+
+def test_followers_show_their_place_and_their_failures(beside: Nostro, sample: str) -> None:
+    (state,) = said(beside("followers", "--json"))
+    assert (state["name"], state["behind"], state["pending"], state["setAside"]) == (sample, 3, 1, 1)
+    assert state["behindSeconds"] >= 0
+    assert state["lastError"] == "answered 500"
+    assert "sample" in beside("followers").stdout
+    failed = said(beside("followers", "failures", sample, "--json"))
+    assert [(one["position"], one["target"], one["status"]) for one in failed] == [
+        (1, "two", "SET_ASIDE"),
+        (2, "two", "PENDING"),
+    ]
+    assert "answered 410" in beside("followers", "failures", sample).stdout
+
+
+def test_what_was_set_aside_is_sent_again_when_asked(house: House, beside: Nostro, sample: str) -> None:
+    first, second = said(beside("followers", "failures", sample, "--json"))
+    assert said(beside("followers", "retry", sample, second["id"], "--json")) == {"name": sample, "due": 1}
+    assert said(beside("followers", "retry", sample, "--json"))["due"] == 1
+    rows = house.tables.rows("SELECT status, attempts FROM deliveries WHERE target = 'two'")
+    assert [tuple(row) for row in rows] == [("PENDING", 0), ("PENDING", 0)]
+    assert said(beside("followers", "retry", sample, first["id"], "--json"))["due"] == 1
+
+
+def test_a_follower_is_set_back_to_a_position_that_there_is(house: House, beside: Nostro, sample: str) -> None:
+    assert said(beside("followers", "replay", sample, "--from", "1", "--json")) == {"name": sample, "from": 1}
+    assert house.tables.value("SELECT position FROM followers") == 0
+    for position in ("0", str(house.tables.position() + 2)):
+        done = beside("followers", "replay", sample, "--from", position, "--json")
+        assert (done.returncode, json.loads(done.stdout)["code"]) == (1, "invalid_field")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("replay", "nobody", "--from", "1"),
+        ("failures", "nobody"),
+        ("retry", "nobody"),
+        ("retry", "sample", "sample-1-0000000000000000"),
+        ("retry", "sample", "mail-1-0000000000000000"),
+        ("retry", "sample", "no id"),
+    ],
+)
+def test_an_unknown_follower_or_delivery_is_not_found(
+    beside: Nostro, sample: str, arguments: tuple[str, ...]
+) -> None:
+    done = beside("followers", *arguments, "--json")
+    assert (done.returncode, json.loads(done.stdout)["code"]) == (1, "not_found")
 
 
 @pytest.fixture

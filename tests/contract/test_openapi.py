@@ -187,6 +187,7 @@ def test_what_is_answered_is_what_is_described(dialect: DialectName, house_of: C
     _look_at_transactions(witness, ann)
     _look_at_histories(witness, ann)
     _look_at_standing_orders(house, witness)
+    _look_at_events(house, witness, ann)
     _look_at_pages(house, witness)
     witness.look("POST /api/auth/logout", ann.post("/api/auth/logout"))
     witness.look("GET /api/auth/logout", ann.get("/api/auth/logout"))
@@ -355,6 +356,20 @@ def _look_at_standing_orders(house: House, witness: Witness) -> None:
     for verb in ("pause", "pause", "resume", "cancel", "cancel", "resume"):
         witness.look(f"POST {path}/{{order}}/{verb}", ann.post(f"{path}/{order}/{verb}"))
     witness.look(f"PATCH {path}/{{order}}", ann.patch(f"{path}/{order}", {"times": 4}))
+
+
+def _look_at_events(house: House, witness: Witness, ann: Person) -> None:
+    for query in ("", "?after=1&limit=1", "?after=-1"):
+        witness.look("GET /api/events", ann.get(f"/api/events{query}"))
+    email = f"{fresh()}@example.com"
+    who = ("--email", email, "--name", "Olga", "--password", "a long secret", "--operator")
+    assert house.service.command("user", "create", *who).returncode == 0
+    for person in (ann, house.client.log_in(email, "a long secret")):
+        witness.look("GET /api/followers", person.get("/api/followers"))
+    witness.look("GET /schemas/events", house.client.request("GET", "/schemas/events"))
+    for name in ("hold.created", "no.such"):
+        answer = house.client.request("GET", f"/schemas/events/{name}")
+        witness.look("GET /schemas/events/{type}", answer)
 
 
 def _look_at_pages(house: House, witness: Witness) -> None:

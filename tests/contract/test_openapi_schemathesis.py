@@ -27,6 +27,8 @@ _PROGRAM = "from schemathesis.cli import schemathesis; schemathesis()"
 _RULES_BEYOND_SCHEMAS = (
     "POST /api/auth/register",
     "POST /api/auth/reset-password",
+    "GET /api/accounts",
+    "GET /api/accounts/all",
     "POST /api/accounts",
     "PATCH /api/accounts/{account}",
     "POST /api/accounts/{account}/status",

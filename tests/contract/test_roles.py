@@ -46,6 +46,8 @@ WHO_MAY = [
     ("POST /api/accounts/{account}/freeze", _REASON, _OPERATOR_ALONE),
     ("POST /api/accounts/{account}/suspend", _REASON, _OPERATOR_ALONE),
     ("POST /api/accounts/{account}/block", _REASON, _OPERATOR_ALONE),
+    ("GET /api/events", None, ("", "", "", "", "")),
+    ("GET /api/followers", None, ("not_operator", "not_operator", "not_operator", "", "")),
 ]
 
 

@@ -21,6 +21,7 @@ from nostro.domain.transaction import (
 )
 from nostro.domain.user import Role
 from nostro.store.accounts import AccountRow, BalanceRow
+from nostro.store.followers import FollowerState
 from nostro.store.transactions import SeenTransaction
 from nostro.store.users import User
 
@@ -192,3 +193,16 @@ def seen_document(seen: SeenTransaction, viewer: User) -> Document:
     document["counterpartyUserName"] = seen.to_name if outwards else seen.from_name
     document["counterpartyUserEmail"] = seen.to_email if outwards else seen.from_email
     return document
+
+
+def follower_document(state: FollowerState) -> Document:
+    return {
+        "name": state.name,
+        "position": state.position,
+        "behind": state.behind,
+        "behindSeconds": state.behind_s,
+        "pending": state.pending,
+        "setAside": state.set_aside,
+        "lastError": state.last_error,
+        "failedAt": moment(state.failed_at) if state.failed_at else None,
+    }

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from nostro import __version__
-from nostro.cli import accounts, bench, orders, transfers, users, verify
+from nostro.cli import accounts, bench, followers, orders, transfers, users, verify
 from nostro.cli.session import AsJson, DataDir, Runtime
 from nostro.domain.errors import NostroError
 from nostro.embedded import EmbeddedError
@@ -26,6 +26,7 @@ app = typer.Typer(
 app.add_typer(users.app, name="user")
 app.add_typer(accounts.app, name="account")
 app.add_typer(orders.app, name="order")
+app.add_typer(followers.app, name="followers")
 app.command("transfer")(transfers.transfer)
 app.command("verify")(verify.verify)
 app.command("bench")(bench.bench)

@@ -33,6 +33,7 @@ _TRANSACTION_TYPES = {
 _OTHER_TYPES = {
     "PASSWORD_RESET_REQUESTED": "user.password_reset_requested",
     "PASSWORD_CHANGED": "user.password_changed",
+    "LIMITS_CHANGED": "account.limits_changed",
 }
 _NOUNS_OF_TWO_WORDS = ("STANDING_ORDER", "PERIOD_LOCK")
 
@@ -130,8 +131,8 @@ def _transaction_seen(data: dict[str, Any], own: set[str], viewer: str) -> dict[
         seen["hold"] = data["hold"]
     if "legs" in data:
         legs = [leg for leg in data["legs"] if asked or leg["fromAccount"] in own or leg["toAccount"] in own]
-        if legs:
-            seen["legs"] = legs
+        seen["legs"] = legs
+        if legs and len(legs) < len(data["legs"]):
             transaction |= _part(legs)
     return seen
 
@@ -142,7 +143,8 @@ def _part(legs: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "fromAccount": first["fromAccount"],
         "toAccount": first["toAccount"],
-        "amount": sum(leg["amount"] for leg in legs),
+        "amount": sum(leg["amount"] for leg in legs if leg["currency"] == first["currency"]),
+        "currency": first["currency"],
     }
 
 

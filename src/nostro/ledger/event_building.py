@@ -13,6 +13,10 @@ from nostro.domain.money import show_amount
 from nostro.store.events import EntryRow, HappeningRow, JournalRows, LegRow, TransactionRow
 
 Json = dict[str, Any]
+# Members of an event's details that are amounts: a number in minor units of its account's currency, or a text
+# in major units.
+_AMOUNTS = frozenset({"amount", "floor", "ceiling", "single", "daily", "monthly"})
+
 Row = TypeVar("Row", EntryRow, LegRow)
 
 
@@ -82,12 +86,12 @@ def _transaction(row: TransactionRow) -> Json:
     if row.parent is not None:
         document["parent"] = show_id(row.parent)
     if row.released is not None:
-        document["released"] = exact(row.released, row.exponent)
+        document["releasedAmount"] = exact(row.released, row.exponent)
     if row.counter_amount is not None and row.counter_exponent is not None:
         document["counterAmount"] = exact(row.counter_amount, row.counter_exponent)
         document["counterCurrency"] = row.counter_currency
     if row.rate is not None:
-        document["rate"] = row.rate
+        document["rate"] = Decimal(f"{row.rate.normalize():f}")
     if row.expires_at is not None:
         document["expiresAt"] = shown_time(row.expires_at)
     if row.effective_at is not None:
@@ -138,7 +142,7 @@ def _of_happening(row: HappeningRow, source: str) -> Event:
     accounts = () if row.account_id is None else (row.account_id,)
     owners = () if row.owner is None else (row.owner,)
     about: ObjectId | None = row.account_id or row.user_id
-    data: Json = {"details": {_camel(name): value for name, value in row.details.items()}}
+    data: Json = {"details": _details(row.details, row.exponent)}
     if row.user_id is not None:
         data["user"] = show_id(row.user_id)
     if row.account_id is not None:
@@ -158,6 +162,21 @@ def _of_happening(row: HappeningRow, source: str) -> Event:
         data=data,
         source=source,
     )
+
+
+def _details(details: Json, exponent: int | None) -> Json:
+    """Names as JSON has them; amounts in major units; metadata as it is."""
+    return {_camel(name): _detail(name, value, exponent) for name, value in details.items()}
+
+
+def _detail(name: str, value: Any, exponent: int | None) -> Any:
+    if isinstance(value, dict) and name != "metadata":
+        return _details(value, exponent)
+    if name in _AMOUNTS and isinstance(value, int) and exponent is not None:
+        return exact(value, exponent)
+    if name in _AMOUNTS and isinstance(value, str):
+        return Decimal(value)
+    return value
 
 
 def _camel(name: str) -> str:

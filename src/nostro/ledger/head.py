@@ -21,27 +21,29 @@ LOOK_EVERY_S = 0.2
 
 @dataclass
 class JournalWatch:
-    """Use as `async with`; then `position` is at most `LOOK_EVERY_S` behind while the database answers."""
+    """Use as `async with`. The looks begin with the first who waits; from then on `position` is at most
+    `LOOK_EVERY_S` behind while the database answers."""
 
     database: Database
     position: int = 0
     replays: int = 0
     _moved: asyncio.Event = field(default_factory=asyncio.Event)
-    _task: asyncio.Task[None] | None = None
+    _looking: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "JournalWatch":
-        self._task = asyncio.create_task(self._look())
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        assert self._task is not None, "the watch was entered"
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
+        if self._looking is not None:
+            self._looking.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._looking
 
     async def beyond(self, position: int, replays: int | None = None) -> int:
         """Return as soon as the journal is known to stand behind `position`, or a cursor was set anew since
         `replays`, which this returned before."""
+        if self._looking is None:
+            self._looking = asyncio.create_task(self._look())
         while self.position <= position and (replays is None or self.replays == replays):
             await self._moved.wait()
         return self.replays

@@ -13,6 +13,7 @@ from nostro.ledger.counts import Counts
 from nostro.ledger.events import EventReader
 from nostro.ledger.follow_ups import FollowUps
 from nostro.ledger.following import Following
+from nostro.ledger.head import JournalWatch
 from nostro.ledger.history import History
 from nostro.ledger.passwords import Passwords
 from nostro.ledger.previews import Previews
@@ -37,6 +38,7 @@ class Ledger:
     following: Following
     history: History
     standing_orders: StandingOrders
+    watch: JournalWatch
     house_currency: Currency
     counts: Counts
     policy: Policy
@@ -67,6 +69,7 @@ async def open_ledger(
             Database(dsn) as database,
             Committer(database, policy, counts=counts) as committer,
             BalanceReader(database) as balances,
+            JournalWatch(database) as watch,
         ):
             transfers = Transfers(database, committer)
             yield Ledger(
@@ -81,6 +84,7 @@ async def open_ledger(
                 following=Following(database),
                 history=History(database),
                 standing_orders=StandingOrders(database, house_currency),
+                watch=watch,
                 house_currency=house_currency,
                 counts=counts,
                 policy=policy,

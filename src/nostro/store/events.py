@@ -79,7 +79,7 @@ class LegRow(NamedTuple):
 
 
 class HappeningRow(NamedTuple):
-    """Anything but money: `owner` and `currency` are those of the account, if it is about one."""
+    """Anything but money: `owner`, `currency` and `exponent` are those of the account, if it is about one."""
 
     position: int
     created_at: datetime
@@ -89,6 +89,7 @@ class HappeningRow(NamedTuple):
     account_id: ObjectId | None
     owner: ObjectId | None
     currency: str | None
+    exponent: int | None
     details: dict[str, Any]
 
 

@@ -10,6 +10,7 @@ from nostro.api.openapi import (
     account_states,
     accounts,
     auth,
+    events,
     follow_ups,
     history,
     pages,
@@ -32,6 +33,7 @@ DESCRIPTIONS: Descriptions = (
     | history.DESCRIPTIONS
     | transactions.DESCRIPTIONS
     | follow_ups.DESCRIPTIONS
+    | events.DESCRIPTIONS
     | stream.DESCRIPTIONS
     | standing_orders.DESCRIPTIONS
     | pages.DESCRIPTIONS

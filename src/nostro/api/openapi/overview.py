@@ -26,7 +26,7 @@ TAGS = {
     "Accounts": "Opening accounts, their balances and their status.",
     "History": "What happened to an account, line by line and over time.",
     "Transactions": "Moving money, and what was moved.",
-    "Events": "What happens, told as it happens.",
+    "Events": "What happened and what happens, told to whom it concerns.",
     "Standing orders": "Transfers made later, once or again and again.",
     "Service": "Health, errors explained, this description.",
 }

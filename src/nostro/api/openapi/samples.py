@@ -8,8 +8,16 @@ from typing import Any
 import msgspec
 
 from nostro.api.account_states import event_document
-from nostro.api.documents import Document, account_document, encode, seen_document, transaction_document
+from nostro.api.documents import (
+    Document,
+    account_document,
+    encode,
+    follower_document,
+    seen_document,
+    transaction_document,
+)
 from nostro.api.documents import user_document as _user_document
+from nostro.api.event_examples import examples
 from nostro.domain.account import AccountStatus
 from nostro.domain.ids import ObjectId
 from nostro.domain.money import Currency
@@ -24,6 +32,8 @@ from nostro.domain.transaction import (
 )
 from nostro.domain.user import Role
 from nostro.store.accounts import AccountRow
+from nostro.store.documents import encode_document
+from nostro.store.followers import FollowerState
 from nostro.store.trail import AccountEvent
 from nostro.store.transactions import SeenTransaction
 from nostro.store.users import User
@@ -181,4 +191,10 @@ SPLIT: Any = plain(
             ),
         )
     )
+)
+
+_EVENT = examples()["transaction.completed"]
+EVENT: Any = msgspec.json.decode(encode_document(_EVENT.document(_EVENT.users[0])))
+FOLLOWER: Any = plain(
+    follower_document(FollowerState("webhooks", 1204, 3, 0.4, 12, 1, None, "answered 500", NOON))
 )

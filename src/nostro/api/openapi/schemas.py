@@ -6,9 +6,19 @@ the part that can be said and the description the rest, so that whatever breaks 
 """
 
 from nostro.api.documentation_files import DOCS_FILES
+from nostro.api.event_schemas import EVENT_TYPES
 from nostro.api.openapi.description import Json
-from nostro.api.openapi.samples import ANN, ANN_ACCOUNT, FROZEN_EVENT, FUNDS, SEEN_TRANSFER, TRANSFER
-from nostro.api.paging import DEFAULT_LIMIT, LARGEST_LIMIT, LARGEST_SKIP
+from nostro.api.openapi.samples import (
+    ANN,
+    ANN_ACCOUNT,
+    EVENT,
+    FOLLOWER,
+    FROZEN_EVENT,
+    FUNDS,
+    SEEN_TRANSFER,
+    TRANSFER,
+)
+from nostro.api.paging import DEFAULT_LIMIT, LARGEST_LIMIT, LARGEST_POSITION, LARGEST_SKIP
 from nostro.api.terms import LONGEST_HOLD_S
 from nostro.domain.account import AccountStatus
 from nostro.domain.details import (
@@ -189,6 +199,20 @@ PARAMETERS: dict[str, Json] = {
         "allowEmptyValue": True,
         "schema": {"type": "string", "enum": ["PENDING", "COMPLETED", "FAILED", "REVERSED"]},
         "example": "COMPLETED",
+    },
+    "type": {
+        "name": "type",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "string", "enum": list(EVENT_TYPES)},
+        "example": "transaction.completed",
+    },
+    "after": {
+        "name": "after",
+        "in": "query",
+        "description": "A place in the journal; 0, before its beginning, unless given.",
+        "allowEmptyValue": True,
+        "schema": {"type": "integer", "minimum": 0, "maximum": LARGEST_POSITION, "default": 0},
     },
     "lastEventId": {
         "name": "lastEventId",
@@ -483,6 +507,36 @@ SCHEMAS: dict[str, Json] = {
         | _FACTS,
         "What became of one transfer of a bulk request.",
         optional=("transaction", "detail", "retryable", *_FACTS),
+    ),
+    "Event": record(
+        {
+            "specversion": {"const": "1.0"},
+            "id": {"type": "string", "pattern": "^evt_[1-9][0-9]*$"},
+            "source": TEXT,
+            "type": {"type": "string", "pattern": r"^io\.nostro\."},
+            "time": ref("Timestamp"),
+            "subject": TEXT,
+            "datacontenttype": {"const": "application/json"},
+            "dataschema": TEXT,
+            "position": {"type": "integer", "minimum": 1},
+            "data": {"type": "object", "description": "By type: see `/schemas/events/{type}`."},
+        },
+        "What happened: CloudEvents 1.0. `source` and `id` together are unique everywhere and for ever.",
+        example=EVENT,
+    ),
+    "Follower": record(
+        {
+            "name": TEXT,
+            "position": COUNT,
+            "behind": COUNT,
+            "behindSeconds": {"type": ["number", "null"]},
+            "pending": COUNT,
+            "setAside": COUNT,
+            "lastError": {"type": ["string", "null"]},
+            "failedAt": {"anyOf": [ref("Timestamp"), {"type": "null"}]},
+        },
+        "Somebody who follows the journal.",
+        example=FOLLOWER,
     ),
     "Problem": record(
         _PROBLEM_FIELDS | _FACTS,

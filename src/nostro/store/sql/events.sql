@@ -44,7 +44,8 @@ SELECT l.position, l.leg, l.from_account, l.to_account, l.amount, l.currency, f.
 
 -- name: other_events_at
 -- Everything at those positions that is not about money.
-SELECT e.position, e.created_at, e.kind, e.actor, e.user_id, e.account_id, a.owner, a.currency, e.details
+SELECT e.position, e.created_at, e.kind, e.actor, e.user_id, e.account_id, a.owner, a.currency, a.exponent,
+       e.details
   FROM events e
   LEFT JOIN accounts a ON a.id = e.account_id
  WHERE e.position = ANY($1::bigint[]);
