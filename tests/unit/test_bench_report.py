@@ -2,9 +2,19 @@
 
 import pytest
 
+from nostro.bench.figures import (
+    BatchFigures,
+    BenchReport,
+    CpuFigures,
+    LatencyFigures,
+    RoundFigures,
+    pairwise_ratio,
+)
+from nostro.bench.measure import cost_of_first
+from nostro.bench.metrics import between, parsed, together
 from nostro.bench.options import BenchError, BenchOptions, check, loopback_address
 from nostro.bench.processes import CpuReading, family
-from nostro.bench.report import BenchReport, down, pairwise_ratio, render, up
+from nostro.bench.report import down, render, up
 from nostro.bench.yardstick import reading
 
 KNOWN = frozenset({"uniform"})
@@ -106,12 +116,61 @@ def test_a_failed_run_says_so() -> None:
         ),
         postgres=None,
         workloads=[],
-        verification=None,
-        kept=None,
-        metrics={},
+        comparisons=[],
+        verifications=[],
+        kept=[],
         failures=["uniform, round 1 of 1: 3 times 503 queue_full"],
         notes=[],
     )
     assert not report.passed
     assert "FAILED: uniform, round 1 of 1: 3 times 503 queue_full" in render(report)
     assert "NOT verified" in render(report)
+
+
+METRICS = """\
+# HELP nostro_batch_requests Requests that one commit served.
+# TYPE nostro_batch_requests histogram
+nostro_batch_requests_bucket{le="1"} 3.0
+nostro_batch_requests_bucket{le="2"} 5.0
+nostro_batch_requests_bucket{le="+Inf"} 6.0
+nostro_batch_requests_count 6.0
+nostro_batch_requests_sum 17.0
+nostro_batch_seconds_count 6.0
+"""
+
+
+def test_what_the_server_says_of_its_batches_is_read() -> None:
+    read = parsed(METRICS)
+    assert read == BatchFigures(6, 17, {"1": 3, "2": 5, "+Inf": 6})
+    assert parsed("") is None
+    later = BatchFigures(8, 21, {"1": 3, "2": 7, "+Inf": 8})
+    assert between(read, later) == BatchFigures(2, 4, {"1": 0, "2": 2, "+Inf": 2})
+    assert between(None, later) is None
+    assert together([read, None, later]) == BatchFigures(14, 38, {"1": 6, "2": 12, "+Inf": 14})
+
+
+def a_round(per_second: dict[str, float], cost_us: float) -> RoundFigures:
+    latency = dict.fromkeys(per_second, LatencyFigures(1.0, 2.0, 4.0, 8.0))
+    return RoundFigures(
+        per_second=sum(per_second.values()),
+        by_kind=per_second,
+        latency=latency,
+        cpu=CpuFigures(generator_us=0.0, api_us=cost_us, postgres_us=0.0, elsewhere_us=0.0),
+        operations=100,
+        wal_bytes=None,
+        full_page_images=None,
+        yardstick=[],
+        ratio=None,
+        unexpected={},
+        sample="",
+        late_p99_ms=None,
+        batches=None,
+    )
+
+
+def test_what_one_kind_of_a_mix_costs_is_told_by_what_the_other_costs_alone() -> None:
+    """300 operations a second at 100 µs are 30 ms; 200 holds at 60 µs are 12 of them; 18 ms are left to 100."""
+    mixed, alone = a_round({"capture": 100, "hold": 200}, 100), a_round({"hold": 400}, 60)
+    assert cost_of_first(mixed, ["capture", "hold"], alone, "hold") == pytest.approx(180)
+    assert cost_of_first(mixed, ["capture", "hold"], alone, "transfer") is None
+    assert cost_of_first(alone, ["hold"], mixed, "capture") == 60

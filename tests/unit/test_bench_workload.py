@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nostro.bench.workload import READS_PER_TRANSFER, WORKLOADS, Stage, zipf
+from nostro.bench.workload import READS_PER_TRANSFER, TRANSFERS_PER_BULK, WORKLOADS, Stage, asked_for, zipf
 
 TOKENS = ["token-a", "token-b", "token-c"]
 ACCOUNTS = [f"{n:024x}" for n in range(50)]
@@ -35,7 +35,7 @@ def transfers(name: str, count: int) -> list[tuple[int, int]]:
     return found
 
 
-@pytest.mark.parametrize("name", ["uniform", "hot", "hot-pair", "zipf", "one-by-one"])
+@pytest.mark.parametrize("name", ["uniform", "hot", "hot-pair", "zipf", "one-by-one", "hold"])
 def test_a_transfer_is_between_two_accounts_and_spent_by_the_owner_with_a_key_of_its_own(name: str) -> None:
     next_request = WORKLOADS[name].script(stage())
     keys = set()
@@ -85,6 +85,51 @@ def test_the_mix_reads_four_balances_to_a_transfer() -> None:
     next_request = workload.script(stage())
     seen = Counter(workload.kinds[next_request()[1]].name for _ in range(20_000))
     assert seen["balance"] / seen["transfer"] == pytest.approx(READS_PER_TRANSFER, rel=0.1)
+
+
+def test_a_bulk_is_of_one_owner_with_a_key_for_each_transfer() -> None:
+    next_request = WORKLOADS["bulk"].script(stage())
+    keys, owners = set(), Counter[str]()
+    for _ in range(6):
+        sent, kind = next_request()
+        assert WORKLOADS["bulk"].kinds[kind].operations == TRANSFERS_PER_BULK
+        head, _, body = sent.partition(b"\r\n\r\n")
+        assert f"Content-Length: {len(body)}".encode() in head
+        transfers = json.loads(body)
+        assert len(transfers) == TRANSFERS_PER_BULK
+        [owner] = {TOKENS[int(each["fromAccount"], 16) % len(TOKENS)] for each in transfers}
+        assert f"Authorization: Bearer {owner}\r\n".encode() in head
+        assert all(each["fromAccount"] != each["toAccount"] for each in transfers)
+        owners[owner] += 1
+        keys |= {each["idempotencyKey"] for each in transfers}
+    assert len(keys) == 6 * TRANSFERS_PER_BULK
+    assert owners == dict.fromkeys(TOKENS, 2)
+
+
+def test_a_hold_that_was_heard_of_is_captured_next_by_its_payer() -> None:
+    next_request: Any = WORKLOADS["capture"].script(stage())
+    first, kind = next_request()
+    assert (WORKLOADS["capture"].kinds[kind].name, body_of(first)["hold"]) == ("hold", True)
+    made = {"_id": f"{77:024x}", "fromAccount": ACCOUNTS[4], "toAccount": ACCOUNTS[5]}
+    next_request.hear(kind, json.dumps({"success": True, "transaction": made}).encode())
+    sent, kind = next_request()
+    assert WORKLOADS["capture"].kinds[kind].name == "capture"
+    assert sent.startswith(f"POST /api/transactions/{77:024x}/capture HTTP/1.1\r\n".encode())
+    assert b"Authorization: Bearer token-b\r\n" in sent
+    assert list(body_of(sent)) == ["idempotencyKey"]
+    next_request.hear(kind, b"anything")
+    assert WORKLOADS["capture"].kinds[next_request()[1]].name == "hold"
+
+
+def test_what_is_compared_is_measured_together() -> None:
+    assert [each.name for each in asked_for(["singles-beside-bulk", "singles"])] == [
+        "singles",
+        "singles-beside-bulk",
+    ]
+    names = {each.name for each in WORKLOADS.values()}
+    for workload in WORKLOADS.values():
+        assert set(workload.with_it) <= names
+        assert workload.against is None or workload.against in workload.with_it
 
 
 def test_a_balance_is_asked_by_the_owner() -> None:

@@ -32,11 +32,12 @@ _clock_ns = time.perf_counter_ns
 class Tally:
     """What happened to one kind of request."""
 
-    __slots__ = ("done_before", "done_in_window", "expects", "kind", "latency")
+    __slots__ = ("done_before", "done_in_window", "expects", "kind", "latency", "says")
 
     def __init__(self, kind: Kind) -> None:
         self.kind = kind
         self.expects = kind.expects
+        self.says = kind.says
         self.latency = Histogram()
         self.done_before = 0
         self.done_in_window = 0
@@ -60,11 +61,12 @@ class Tally:
 
 
 class ClosedLoop:
-    """Each line sends again as soon as it is answered."""
+    """Each line sends again as soon as it is answered; its `place` says which of the scripts it follows."""
 
-    def __init__(self, kinds: tuple[Kind, ...], next_request: NextRequest) -> None:
+    def __init__(self, kinds: tuple[Kind, ...], scripts: list[NextRequest]) -> None:
         self.tallies = [Tally(kind) for kind in kinds]
-        self.next_request = next_request
+        self.scripts = scripts
+        self.hears = [getattr(script, "hear", None) for script in scripts]
         self.lines: list[Line] = []
         self.late = Histogram()
         self.unexpected: dict[str, int] = {}
@@ -78,15 +80,17 @@ class ClosedLoop:
             self.send(line, now)
 
     def send(self, line: Line, since_ns: int) -> None:
-        request, line.kind = self.next_request()
+        request, line.kind = self.scripts[line.place]()
         line.since_ns = since_ns
         line.send(request)
 
     def answered(self, line: Line, status: int) -> None:
         now = _clock_ns()
         tally = self.tallies[line.kind]
-        if status == tally.expects:
+        if status == tally.expects and line.reader.starts_with(tally.says):
             tally.latency.record((now - line.since_ns) // 1000)
+            if hear := self.hears[line.place]:
+                hear(line.kind, line.reader.body)
         else:
             self.refused(status, line.reader.body)
         self.free(line, now)
@@ -130,12 +134,12 @@ class ClosedLoop:
 
 
 class OpenLoop(ClosedLoop):
-    """Requests fall due by the clock; the loop's timer makes each up to a millisecond late, which counts as
-    latency.
+    """Requests of the first script fall due by the clock; the loop's timer makes each up to a millisecond late,
+    which counts as latency. What runs in the background stays a closed loop.
     """
 
-    def __init__(self, kinds: tuple[Kind, ...], next_request: NextRequest, rate: float) -> None:
-        super().__init__(kinds, next_request)
+    def __init__(self, kinds: tuple[Kind, ...], scripts: list[NextRequest], rate: float) -> None:
+        super().__init__(kinds, scripts)
         self.interval_ns = 1e9 / rate
         self.started_ns = 0
         self.fallen_due = 0
@@ -143,8 +147,11 @@ class OpenLoop(ClosedLoop):
         self.idle: list[Line] = []
 
     def start(self) -> None:
-        self.idle = list(self.lines)
+        self.idle = [line for line in self.lines if line.place == 0]
         self.started_ns = _clock_ns()
+        for line in self.lines:
+            if line.place:
+                self.send(line, self.started_ns)
         self._tick(asyncio.get_running_loop())
 
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -165,7 +172,9 @@ class OpenLoop(ClosedLoop):
 
     def free(self, line: Line, now: int) -> None:
         # After the window too: what fell due within it is owed an answer, or the slowest would be left out.
-        if self.waiting:
+        if line.place:
+            super().free(line, now)
+        elif self.waiting:
             self._send_waiting(line, now)
         else:
             self.idle.append(line)
@@ -194,14 +203,16 @@ async def play(plan: LoadPlan) -> LoadResult:
     workload = WORKLOADS[plan.workload]
     chance = random.Random(plan.seed)  # noqa: S311 - picks accounts, keeps no secret
     host = f"{plan.host}:{plan.port}"
-    stage = Stage(host, plan.tokens, plan.accounts, plan.round_key, chance)
-    next_request = workload.script(stage)
+    stage = Stage(host, plan.tokens, plan.accounts, plan.round_key, chance, plan.deep_cursor)
+    scripts = [script(stage) for script in (workload.script, workload.background) if script is not None]
     loop = (
-        ClosedLoop(workload.kinds, next_request)
+        ClosedLoop(workload.kinds, scripts)
         if plan.rate is None
-        else OpenLoop(workload.kinds, next_request, plan.rate)
+        else OpenLoop(workload.kinds, scripts, plan.rate)
     )
-    loop.lines = await connect(loop, plan.host, plan.port, plan.connections)
+    loop.lines = await connect(loop, plan.host, plan.port, plan.connections + len(scripts) - 1)
+    for line in loop.lines[plan.connections :]:
+        line.place = 1
     loop.start()
     await asyncio.sleep(plan.warmup_seconds)
     return await _measure(loop, plan)

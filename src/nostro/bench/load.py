@@ -30,6 +30,7 @@ class LoadPlan(msgspec.Struct, frozen=True):
     accounts: list[str]
     round_key: str
     seed: int
+    deep_cursor: str = ""
 
 
 class KindResult(msgspec.Struct, frozen=True):

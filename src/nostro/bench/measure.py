@@ -1,71 +1,74 @@
-"""One workload: its rounds, each followed by its yardstick, and what they come to together."""
+"""All courses, round by round: the first round of each, then the second of each, so that what is compared ran
+in the same minutes. Then, if asked for, the same again at half the rate that each was found to be capable of.
+"""
 
 import os
-import secrets
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
-from nostro.bench import yardstick
-from nostro.bench.latency import Histogram
-from nostro.bench.load import LoadPlan, LoadResult, generate
-from nostro.bench.options import BenchOptions
-from nostro.bench.population import Population
-from nostro.bench.postgres import Postgres
-from nostro.bench.processes import CpuReading, read_cpu, read_memory
-from nostro.bench.progress import Progress
-from nostro.bench.report import (
+from nostro.bench import metrics
+from nostro.bench.figures import (
+    Comparison,
     CpuFigures,
-    LatencyFigures,
+    OpenLoopFigures,
     RoundFigures,
+    Spread,
     WorkloadFigures,
     pairwise_ratio,
     spread,
 )
-from nostro.bench.server import Target
-from nostro.bench.workload import TRANSFER, Workload
+from nostro.bench.processes import read_memory
+from nostro.bench.rounds import Course, Scene, latency_figures, run_round
 
 _QUIET_SHARE = 0.03
 """Of the whole machine; below it a round counts as undisturbed."""
 
 
-@dataclass(slots=True)
-class Scene:
-    """What stays the same for the whole run, and what is noted on the way."""
-
-    options: BenchOptions
-    target: Target
-    postgres: Postgres | None
-    population: Population
-    progress: Progress
-    failures: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    acknowledged: int = 0
-    """Transfers answered as done, warm-up included."""
-
-    def accounts(self, workload: Workload) -> int:
-        return self.options.accounts or workload.accounts
-
-
-def measure(scene: Scene, workload: Workload) -> WorkloadFigures:
+def measure(scene: Scene, courses: Sequence[Course]) -> list[WorkloadFigures]:
+    """The figures of each course, in their order."""
     options = scene.options
-    latencies = {kind.name: Histogram() for kind in workload.kinds}
-    rounds = [_round(scene, workload, number, latencies) for number in range(1, options.rounds + 1)]
-    _note_disturbance(scene, workload, rounds)
+    numbers = range(1, options.rounds + 1)
+    rounds: list[list[RoundFigures]] = [[] for _ in courses]
+    for number in numbers:
+        for course, done in zip(courses, rounds, strict=True):
+            done.append(run_round(scene, course, number, options.rate))
+    at_half: list[list[RoundFigures]] = [[] for _ in courses]
+    if options.latency and options.rate is None:
+        for number in numbers:
+            for course, closed, done in zip(courses, rounds, at_half, strict=True):
+                if course.workload.at_half:
+                    done.append(run_round(scene, course, number, _half(closed)))
+    return [_figures(scene, *each) for each in zip(courses, rounds, at_half, strict=True)]
+
+
+def _half(closed: Sequence[RoundFigures]) -> float:
+    """Of the requests answered per second, which for these workloads carry one operation each."""
+    return max(1.0, statistics.median(each.per_second for each in closed) / 2)
+
+
+def _figures(
+    scene: Scene, course: Course, rounds: list[RoundFigures], at_half: list[RoundFigures]
+) -> WorkloadFigures:
+    _note_disturbance(scene, course, [*rounds, *at_half])
+    venue, options, workload = course.venue, scene.options, course.workload
     memory = None
-    if scene.target.pid is not None:
-        memory = read_memory(scene.target.pid, scene.postgres.postmaster_pid if scene.postgres else None)
+    if venue.target.pid is not None:
+        memory = read_memory(venue.target.pid, venue.postgres.postmaster_pid if venue.postgres else None)
     rates = [each.per_second for each in rounds]
     paces = [max(pace.per_second for pace in each.yardstick) for each in rounds if each.yardstick]
     operations = sum(each.operations for each in rounds)
     return WorkloadFigures(
         name=workload.name,
         sentence=workload.sentence,
-        accounts=scene.accounts(workload),
-        connections=workload.connections or options.connections,
+        entries=venue.entries,
+        accounts=course.accounts(options),
+        connections=course.connections(options),
         per_second=spread(rates),
         by_kind={kind.name: spread([each.by_kind[kind.name] for each in rounds]) for kind in workload.kinds},
-        latency={name: _latency(histogram) for name, histogram in latencies.items()},
+        latency={
+            name: latency_figures(each)
+            for name, each in (course.closed if options.rate is None else course.open).items()
+        },
         cpu=_middle([each.cpu for each in rounds]),
         wal_bytes_per_operation=_share([each.wal_bytes for each in rounds], operations),
         full_page_images_per_operation=_share([each.full_page_images for each in rounds], operations),
@@ -74,105 +77,92 @@ def measure(scene: Scene, workload: Workload) -> WorkloadFigures:
         api_resident_kib=memory.resident_kib if memory else None,
         api_peak_kib=memory.peak_kib if memory else None,
         rounds=rounds,
+        at_half=_open_loop(course, rounds, at_half) if at_half else None,
+        batches=metrics.together([each.batches for each in rounds]),
     )
 
 
-def _round(scene: Scene, workload: Workload, number: int, latencies: dict[str, Histogram]) -> RoundFigures:
-    options, progress = scene.options, scene.progress
-    title = f"{workload.name}, round {number} of {options.rounds}"
-    wal_before = scene.postgres.wal() if scene.postgres else None
-    readings: list[CpuReading] = []
-    postmaster = scene.postgres.postmaster_pid if scene.postgres else None
-    with progress.timed(title, options.warmup_seconds + options.seconds):
-        result = generate(
-            _plan(scene, workload, number), lambda: readings.append(read_cpu(scene.target.pid, postmaster))
+def _open_loop(course: Course, closed: list[RoundFigures], at_half: list[RoundFigures]) -> OpenLoopFigures:
+    return OpenLoopFigures(
+        rate=_half(closed),
+        latency={name: latency_figures(each) for name, each in course.open.items()},
+        late_p99_ms=max(each.late_p99_ms or 0.0 for each in at_half),
+        rounds=at_half,
+    )
+
+
+def compare(courses: Sequence[Course], figures: Sequence[WorkloadFigures]) -> list[Comparison]:
+    """Every course that has something to be compared with, and that is there."""
+    found = []
+    measured = list(zip(courses, figures, strict=True))
+    for course, ours in measured:
+        bases = [theirs for other, theirs in measured if _is_base(course, other)]
+        if bases and all(each.operations for each in (*ours.rounds, *bases[0].rounds)):
+            found.append(_comparison(course, ours, bases[0]))
+    return found
+
+
+def _is_base(course: Course, other: Course) -> bool:
+    if course.workload.seeded:
+        smaller = (other.venue.entries or 0) < (course.venue.entries or 0)
+        return other.workload is course.workload and smaller
+    return other.workload.name == course.workload.against
+
+
+def _comparison(course: Course, ours: WorkloadFigures, theirs: WorkloadFigures) -> Comparison:
+    kinds = [kind.name for kind in course.workload.kinds]
+    base = next(iter(theirs.by_kind))
+    pairs = list(zip(ours.rounds, theirs.rounds, strict=True))
+    costs = [(cost_of_first(one, kinds, other, base), _cost(other)) for one, other in pairs]
+    known = [one / other for one, other in costs if one is not None and other]
+
+    def latencies(figure: str) -> Spread:
+        return spread(
+            [
+                getattr(one.latency[kinds[0]], figure) / getattr(other.latency[base], figure)
+                for one, other in pairs
+            ]
         )
-    wal_after = scene.postgres.wal() if scene.postgres else None
-    _note_unexpected(scene, title, result)
-    for kind in result.kinds:
-        if kind.name == TRANSFER.name:
-            scene.acknowledged += kind.done_in_all * kind.operations
-        latencies[kind.name].merge(kind.latency_buckets, kind.latency_max_us)
-    by_kind = {
-        kind.name: kind.done_in_window * kind.operations / result.window_seconds for kind in result.kinds
-    }
-    per_second = sum(by_kind.values())
-    progress.end(f"{int(per_second):,} per second")
-    paces = _yardstick(scene, workload, number)
-    return RoundFigures(
-        per_second=per_second,
-        by_kind=by_kind,
-        latency={kind.name: _latency_of(kind.latency_buckets, kind.latency_max_us) for kind in result.kinds},
-        cpu=_cpu(result, readings[1].since(readings[0])),
-        operations=sum(kind.done_in_all * kind.operations for kind in result.kinds),
-        wal_bytes=wal_after.bytes - wal_before.bytes if wal_after and wal_before else None,
-        full_page_images=wal_after.full_page_images - wal_before.full_page_images
-        if wal_after and wal_before
-        else None,
-        yardstick=paces,
-        ratio=per_second / max(pace.per_second for pace in paces) if paces else None,
-        unexpected=result.unexpected,
-        sample=result.sample,
-        late_p99_ms=result.late_us / 1000 if options.rate is not None else None,
+
+    return Comparison(
+        workload=ours.label,
+        against=theirs.label,
+        per_second=pairwise_ratio(
+            [one.by_kind[kinds[0]] for one, _ in pairs], [other.by_kind[base] for _, other in pairs]
+        ),
+        cost=spread(known) if known else None,
+        p50=latencies("p50_ms"),
+        p99=latencies("p99_ms"),
     )
 
 
-def _plan(scene: Scene, workload: Workload, number: int) -> LoadPlan:
-    options = scene.options
-    return LoadPlan(
-        workload=workload.name,
-        host=scene.target.address,
-        port=scene.target.port,
-        connections=workload.connections or options.connections,
-        warmup_seconds=options.warmup_seconds,
-        seconds=options.seconds,
-        rate=options.rate,
-        tokens=scene.population.tokens,
-        accounts=scene.population.accounts[: scene.accounts(workload)],
-        round_key=secrets.token_hex(4),
-        seed=options.seed * 1000 + number,
-    )
+def _cost(each: RoundFigures) -> float | None:
+    """Processor time of API and PostgreSQL per operation, in µs."""
+    if each.cpu.api_us is None or each.cpu.postgres_us is None:
+        return None
+    return each.cpu.api_us + each.cpu.postgres_us
 
 
-def _yardstick(scene: Scene, workload: Workload, number: int) -> list[yardstick.Pace]:
-    if scene.postgres is None or not scene.options.beside_yardstick or not workload.beside_yardstick:
-        return []
-    options = scene.options
-    lasting = options.yardstick_seconds * len(options.pgbench_clients)
-    with scene.progress.timed(f"pgbench, round {number} of {options.rounds}", lasting):
-        best, paces = yardstick.best(scene.postgres, options)
-    scene.progress.end(f"{int(best.per_second):,} per second with {best.clients} clients")
-    return paces
+def cost_of_first(ours: RoundFigures, kinds: Sequence[str], theirs: RoundFigures, base: str) -> float | None:
+    """What an operation of the first kind costs. In a mix that is only known where the neighbour tells what the
+    other kind costs.
+    """
+    mean, theirs_cost = _cost(ours), _cost(theirs)
+    if mean is None or len(kinds) == 1:
+        return mean
+    if theirs_cost is None or kinds[1:] != [base]:
+        return None
+    first, other = ours.by_kind[kinds[0]], ours.by_kind[base]
+    return (mean * (first + other) - theirs_cost * other) / first if first else None
 
 
-def _note_unexpected(scene: Scene, title: str, result: LoadResult) -> None:
-    if result.unexpected:
-        counted = ", ".join(f"{times} times {what}" for what, times in result.unexpected.items())
-        scene.failures.append(f"{title}: {counted}; the first: {result.sample}")
-
-
-def _note_disturbance(scene: Scene, workload: Workload, rounds: Sequence[RoundFigures]) -> None:
+def _note_disturbance(scene: Scene, course: Course, rounds: Sequence[RoundFigures]) -> None:
     """Say so when other programs took part of the machine: the figures are lower than they could be."""
     cores = len(os.sched_getaffinity(0))
     shares = [(each.cpu.elsewhere_us or 0.0) * each.per_second / 1e6 / cores for each in rounds]
     if max(shares) > _QUIET_SHARE:
         taken = f"{min(shares):.0%} to {max(shares):.0%}"
-        scene.notes.append(f"{workload.name} was disturbed: other programs used {taken} of the machine.")
-
-
-def _cpu(result: LoadResult, spent: CpuReading) -> CpuFigures:
-    operations = sum(kind.done_in_window * kind.operations for kind in result.kinds)
-    each_us = 1e6 / operations if operations else 0.0
-    elsewhere = None
-    if spent.api is not None and spent.postgres is not None:
-        # Ticks of 10 ms on every side: the rest can come out a hair below nothing.
-        elsewhere = max(0.0, spent.machine - spent.api - spent.postgres - result.cpu_seconds)
-    return CpuFigures(
-        generator_us=result.cpu_seconds * each_us,
-        api_us=None if spent.api is None else spent.api * each_us,
-        postgres_us=None if spent.postgres is None else spent.postgres * each_us,
-        elsewhere_us=None if elsewhere is None else elsewhere * each_us,
-    )
+        scene.notes.append(f"{course.label} was disturbed: other programs used {taken} of the machine.")
 
 
 def _middle(rounds: Sequence[CpuFigures]) -> CpuFigures:
@@ -192,18 +182,3 @@ def _median(values: Sequence[float | None]) -> float | None:
 def _share(counts: Sequence[int | None], operations: int) -> float | None:
     known = [count for count in counts if count is not None]
     return sum(known) / operations if known and operations else None
-
-
-def _latency_of(buckets: list[tuple[int, int]], max_us: int) -> LatencyFigures:
-    histogram = Histogram()
-    histogram.merge(buckets, max_us)
-    return _latency(histogram)
-
-
-def _latency(histogram: Histogram) -> LatencyFigures:
-    return LatencyFigures(
-        p50_ms=histogram.percentile(50) / 1000,
-        p90_ms=histogram.percentile(90) / 1000,
-        p99_ms=histogram.percentile(99) / 1000,
-        max_ms=histogram.max_us / 1000,
-    )

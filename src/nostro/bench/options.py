@@ -33,6 +33,10 @@ class BenchOptions:
     """How many users own the accounts, in turn."""
     rate: float | None = None
     """Open loop: requests fall due at this rate per second, whether or not earlier ones were answered."""
+    latency: bool = True
+    """Without `rate`: after the closed loop, as many rounds of an open loop at half the capacity it found."""
+    entries: tuple[int, ...] = (100_000, 1_000_000)
+    """The sizes of the ledgers that workloads with a history run on."""
 
     pgbench: bool = True
     pgbench_scale: int = 50
@@ -64,6 +68,13 @@ class BenchOptions:
         return self.pgbench and self.rate is None
 
     @property
+    def round_seconds(self) -> float:
+        """At most: of one workload, warm-up, yardstick and open loop included."""
+        loops = 2 if self.latency and self.rate is None else 1
+        yardstick = self.yardstick_seconds * len(self.pgbench_clients) if self.beside_yardstick else 0
+        return loops * (self.warmup_seconds + self.seconds) + yardstick
+
+    @property
     def yardstick_seconds(self) -> int:
         return max(1, round(self.seconds)) if self.pgbench_seconds is None else self.pgbench_seconds
 
@@ -89,23 +100,17 @@ def check(options: BenchOptions, known_workloads: frozenset[str]) -> None:
         _within("accounts", options.accounts, 4, 1_000_000)
     if options.rate is not None:
         _within("rate", options.rate, 1, 100_000)
+    for entries in options.entries:
+        _within("entries", entries, 1_000, 20_000_000)
     if options.url is not None:
         loopback_address(options.url)
         if options.data_dir is None and (options.system_email is None or options.system_password is None):
             raise BenchError("A server that already runs needs data_dir, or a system_email and password.")
     if options.json_path is not None and not options.json_path.absolute().parent.is_dir():
         raise BenchError(f"The directory of {options.json_path} does not exist.")
-    planned = planned_seconds(options)
+    planned = options.round_seconds * options.rounds * len(options.workloads)
     if planned > MAX_RUN_SECONDS:
         raise BenchError(f"This run would measure for {planned:.0f} s; the limit is {MAX_RUN_SECONDS:.0f} s.")
-
-
-def planned_seconds(options: BenchOptions) -> float:
-    """How long measuring alone will take; opening accounts, verification and start-up come on top."""
-    one_round = options.seconds + options.warmup_seconds
-    if options.beside_yardstick:
-        one_round += options.yardstick_seconds * len(options.pgbench_clients)
-    return one_round * options.rounds * len(options.workloads)
 
 
 def loopback_address(url: str) -> tuple[str, int]:

@@ -8,7 +8,7 @@ import asyncio
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import uvloop
@@ -121,38 +121,59 @@ class Clerk:
         errand.finished.result()
 
 
+class System(NamedTuple):
+    """The system user; its id and its settlement account are known if it was made for this run."""
+
+    email: str
+    password: str
+    id: str = ""
+    settlement: str = ""
+
+
+class People(NamedTuple):
+    """Who was made for the run: tokens and ids of the people, and the system user with its token."""
+
+    tokens: list[str]
+    ids: list[str]
+    system_token: str
+    system: str
+    settlement: str
+
+
 def populate(target: Target, options: BenchOptions, accounts: int, progress: Progress) -> Population:
-    email, password = _system_user(target, options)
+    """People with `accounts` accounts between them, each with money on it."""
+    clerk = Clerk(target, progress)
+    system = _system_user(target, options)
+
+    async def all_of_it() -> Population:
+        people = await _people(clerk, options, system)
+        return Population(people.tokens, await _accounts(clerk, people, accounts))
+
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_populate(Clerk(target, progress), options, accounts, email, password))
+        return runner.run(all_of_it())
 
 
-def _system_user(target: Target, options: BenchOptions) -> tuple[str, str]:
+def settle(target: Target, options: BenchOptions, progress: Progress) -> People:
+    """People without accounts."""
+    system = _system_user(target, options)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_people(Clerk(target, progress), options, system))
+
+
+def _system_user(target: Target, options: BenchOptions) -> System:
     if options.system_email is not None and options.system_password is not None:
-        return options.system_email, options.system_password
+        return System(options.system_email, options.system_password)
     if target.data_dir is None:
         raise BenchError("Without a data directory the e-mail and password of a system user are needed.")
     email, password = f"bench-system-{secrets.token_hex(6)}@example.com", secrets.token_urlsafe(18)
-    words = (
-        "user",
-        "create",
-        "--email",
-        email,
-        "--name",
-        "Benchmark system",
-        "--password",
-        password,
-        "--system",
-    )
-    made = command(options, target.data_dir, *words)
+    who = ("--email", email, "--name", "Benchmark system", "--password", password, "--system")
+    made = command(options, target.data_dir, "user", "create", *who)
     if made.exit_status != 0:
         raise BenchError(f"No system user could be made: {made.errors or made.answer}")
-    return email, password
+    return System(email, password, made.answer["_id"], made.answer["accounts"][0]["_id"])
 
 
-async def _populate(
-    clerk: Clerk, options: BenchOptions, accounts: int, email: str, password: str
-) -> Population:
+async def _people(clerk: Clerk, options: BenchOptions, system: System) -> People:
     batch = secrets.token_hex(6)
     people = [
         {
@@ -163,6 +184,7 @@ async def _populate(
         for n in range(options.people)
     ]
     logins = [{"email": each["email"], "password": each["password"]} for each in people]
+    logins.append({"email": system.email, "password": system.password})
 
     def register(n: int) -> bytes:
         return clerk.post("/api/auth/register", people[n])
@@ -170,25 +192,34 @@ async def _populate(
     def log_in(n: int) -> bytes:
         return clerk.post("/api/auth/login", logins[n])
 
+    ids = await clerk.run("people", len(people), register, 201, _user_id)
+    *tokens, system_token = await clerk.run("tokens", len(logins), log_in, 200, _token)
+    return People(tokens, ids, system_token, system.id, system.settlement)
+
+
+async def _accounts(clerk: Clerk, people: People, count: int) -> list[str]:
+    batch = secrets.token_hex(6)
+
     def open_account(n: int) -> bytes:
-        return clerk.post("/api/accounts", None, tokens[n % len(tokens)])
+        return clerk.post("/api/accounts", None, people.tokens[n % len(people.tokens)])
 
     def fund(n: int) -> bytes:
         body = {"toAccount": ids[n], "amount": FUNDS, "idempotencyKey": f"{batch}-{n}"}
-        return clerk.post("/api/transactions/system/initial-funds", body, system_token)
+        return clerk.post("/api/transactions/system/initial-funds", body, people.system_token)
 
-    await clerk.run("people", len(people), register, 201, _nothing)
-    logins.append({"email": email, "password": password})
-    *tokens, system_token = await clerk.run("tokens", len(logins), log_in, 200, _token)
-    ids = await clerk.run("accounts opened", accounts, open_account, 201, _account_id)
+    ids = await clerk.run("accounts opened", count, open_account, 201, _account_id)
     if any(len(each) != 24 for each in ids):
         raise BenchError("An account id is not 24 characters long.")
-    await clerk.run("accounts funded", accounts, fund, 201, _nothing)
-    return Population(tokens, ids)
+    await clerk.run("accounts funded", count, fund, 201, _nothing)
+    return ids
 
 
 def _nothing(_answer: Any) -> str:
     return ""
+
+
+def _user_id(answer: Any) -> str:
+    return str(answer["user"]["_id"])
 
 
 def _token(answer: Any) -> str:

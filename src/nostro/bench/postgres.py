@@ -47,6 +47,10 @@ class Postgres:
         """Arguments every PostgreSQL client program understands."""
         return ["-h", self.socket_dir, "-p", str(self.port), "-U", SUPERUSER]
 
+    def environment(self) -> dict[str, str]:
+        """libpq would otherwise take options from the environment of whoever runs this."""
+        return {key: value for key, value in os.environ.items() if not key.startswith("PG")}
+
     def program(self, name: str, *arguments: str, timeout_seconds: float) -> str:
         """Run one of PostgreSQL's own programs against this server; its standard output. Raises
         BenchError.
@@ -59,8 +63,7 @@ class Postgres:
                 text=True,
                 timeout=timeout_seconds,
                 check=False,
-                # libpq would otherwise take options from the environment of whoever runs this
-                env={key: value for key, value in os.environ.items() if not key.startswith("PG")},
+                env=self.environment(),
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise BenchError(f"{name} did not run: {error}.") from error
@@ -77,16 +80,31 @@ class Postgres:
         row = self.ask("SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn, wal_fpi FROM pg_stat_wal")[0]
         return Wal(int(row[0]), int(row[1]))
 
-    def transfers_stored(self) -> int | None:
-        """How many transfers the ledger's table holds; None when no database has such a table."""
-        databases = self.ask("SELECT datname FROM pg_database WHERE datallowconn ORDER BY datname")
-        for [database] in databases:
+    def ledger_database(self) -> str | None:
+        """The database with the ledger's tables; None when there is none."""
+        for [database] in self.ask("SELECT datname FROM pg_database WHERE datallowconn ORDER BY datname"):
             if self.ask("SELECT 1 FROM pg_class WHERE oid = to_regclass('public.transactions')", database):
-                rows = self.ask(
-                    "SELECT count(*) FROM public.transactions WHERE kind::text = 'TRANSFER'", database
-                )
-                return int(rows[0][0])
+                return database
         return None
+
+    def transactions_stored(self) -> int | None:
+        """How many transactions the ledger holds; None when there is no ledger."""
+        database = self.ledger_database()
+        if database is None:
+            return None
+        return int(self.ask("SELECT count(*) FROM transactions", database)[0][0])
+
+    def bytes_per_transaction(self) -> float:
+        """What a transaction takes on disk with its entries and all their indexes; 0 for an empty ledger."""
+        database = self.ledger_database()
+        if database is None:
+            return 0.0
+        rows = self.ask(
+            "SELECT (pg_total_relation_size('transactions') + pg_total_relation_size('entries'))"
+            " / greatest(1, (SELECT count(*) FROM transactions))::float8",
+            database,
+        )
+        return float(rows[0][0])
 
     def settings(self) -> dict[str, str]:
         rows = self.ask("SELECT name, current_setting(name) FROM pg_settings ORDER BY name")

@@ -1,125 +1,14 @@
-"""What a run found, as data and as a table. Rates and ratios are cut off, latencies and costs are raised:
-never better than measured.
+"""A run's figures as tables. Rates and ratios of rates are cut off, latencies and costs are raised: never
+better than measured.
 """
 
 import math
-import statistics
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
+from itertools import pairwise
 
-import msgspec
-
-from nostro.bench.yardstick import Pace
+from nostro.bench.figures import BatchFigures, BenchReport, LatencyFigures, Spread
 
 _SHOWN_SETTINGS = ("fsync", "full_page_writes", "data_checksums", "synchronous_commit", "shared_buffers")
-
-
-class Spread(msgspec.Struct, frozen=True):
-    """The middle of the rounds, and how far they lie apart."""
-
-    median: float
-    low: float
-    high: float
-
-
-class LatencyFigures(msgspec.Struct, frozen=True):
-    p50_ms: float
-    p90_ms: float
-    p99_ms: float
-    max_ms: float
-
-
-class CpuFigures(msgspec.Struct, frozen=True):
-    """Microseconds of processor time per operation (transfer or read). None: not known.
-
-    `elsewhere` is what the rest of the machine used meanwhile: a high figure means the run was disturbed.
-    """
-
-    generator_us: float
-    api_us: float | None
-    postgres_us: float | None
-    elsewhere_us: float | None
-
-
-class RoundFigures(msgspec.Struct, frozen=True):
-    per_second: float
-    by_kind: dict[str, float]
-    latency: dict[str, LatencyFigures]
-    cpu: CpuFigures
-    operations: int
-    """Answered as expected, warm-up included: what the WAL figures are divided by."""
-    wal_bytes: int | None
-    full_page_images: int | None
-    yardstick: list[Pace]
-    ratio: float | None
-    unexpected: dict[str, int]
-    sample: str
-    late_p99_ms: float | None
-
-
-class WorkloadFigures(msgspec.Struct, frozen=True):
-    name: str
-    sentence: str
-    accounts: int
-    connections: int
-    per_second: Spread
-    by_kind: dict[str, Spread]
-    latency: dict[str, LatencyFigures]
-    """Over all rounds together, by kind of request."""
-    cpu: CpuFigures
-    """The median of the rounds."""
-    wal_bytes_per_operation: float | None
-    full_page_images_per_operation: float | None
-    yardstick_per_second: Spread | None
-    ratio: Spread | None
-    api_resident_kib: int | None
-    api_peak_kib: int | None
-    rounds: list[RoundFigures]
-
-
-class Verification(msgspec.Struct, frozen=True):
-    passed: bool
-    seconds: float
-    answer: Any
-
-
-class Kept(msgspec.Struct, frozen=True):
-    """Transfers the clients were told of, and transfers the table holds more than before the run."""
-
-    acknowledged: int
-    stored: int
-
-
-class BenchReport(msgspec.Struct, frozen=True):
-    date: str
-    options: dict[str, Any]
-    machine: dict[str, str]
-    postgres: dict[str, str] | None
-    workloads: list[WorkloadFigures]
-    verification: Verification | None
-    kept: Kept | None
-    metrics: dict[str, float]
-    """What the server says about its batches, if it does."""
-    failures: list[str]
-    notes: list[str]
-
-    @property
-    def passed(self) -> bool:
-        return not self.failures
-
-    def to_json(self) -> bytes:
-        return msgspec.json.format(msgspec.json.encode(self), indent=2)
-
-
-def spread(values: Sequence[float]) -> Spread:
-    return Spread(statistics.median(values), min(values), max(values))
-
-
-def pairwise_ratio(ledger: Sequence[float], yardstick: Sequence[float]) -> Spread:
-    """The median of each round over its own yardstick, not the quotient of the medians: the machine
-    drifts.
-    """
-    return spread([ours / theirs for ours, theirs in zip(ledger, yardstick, strict=True)])
 
 
 def down(value: float, digits: int = 0) -> str:
@@ -143,8 +32,10 @@ def render(report: BenchReport) -> str:
     parts = [_facts(report), _table("Speed", _speed_rows(report))]
     parts.append(_table("Latency, ms", _latency_rows(report)))
     parts.append(_table("Cost per operation", _cost_rows(report)))
-    if report.metrics:
-        parts.append("\n".join(["Batches", *(f"  {name} {value:g}" for name, value in report.metrics.items())]))
+    if any(each.batches for each in report.workloads):
+        parts.append(_table("Batches: how many requests one commit served", _batch_rows(report)))
+    if report.comparisons:
+        parts.append(_table("Compared, round by round", _comparison_rows(report)))
     parts.append(_verdict(report))
     return "\n\n".join(parts) + "\n"
 
@@ -176,7 +67,7 @@ def _speed_rows(report: BenchReport) -> list[list[str]]:
     for each in report.workloads:
         rate = each.per_second
         row = [
-            each.name,
+            each.label,
             f"{each.accounts:,}",
             str(each.connections),
             down(rate.median),
@@ -195,13 +86,23 @@ def _speed_rows(report: BenchReport) -> list[list[str]]:
 
 
 def _latency_rows(report: BenchReport) -> list[list[str]]:
-    rows = [["workload", "kind", "p50", "p90", "p99", "max"]]
+    rows = [["workload", "kind", "loop", "p50", "p90", "p99", "max", "left late by"]]
     for each in report.workloads:
-        for kind, at in each.latency.items():
-            rows.append(
-                [each.name, kind, *(up(value, 2) for value in (at.p50_ms, at.p90_ms, at.p99_ms, at.max_ms))]
-            )
+        fixed = report.options["rate"]
+        rows += [
+            [each.label, kind, f"{down(fixed)}/s" if fixed else "closed", *_latencies(at), ""]
+            for kind, at in each.latency.items()
+        ]
+        if each.at_half is not None:
+            rate, late = f"{down(each.at_half.rate)}/s", up(each.at_half.late_p99_ms, 2)
+            rows += [
+                [each.label, kind, rate, *_latencies(at), late] for kind, at in each.at_half.latency.items()
+            ]
     return rows
+
+
+def _latencies(at: LatencyFigures) -> list[str]:
+    return [up(value, 2) for value in (at.p50_ms, at.p90_ms, at.p99_ms, at.max_ms)]
 
 
 def _cost_rows(report: BenchReport) -> list[list[str]]:
@@ -218,7 +119,7 @@ def _cost_rows(report: BenchReport) -> list[list[str]]:
     for each in report.workloads:
         cpu = each.cpu
         row = [
-            each.name,
+            each.label,
             up(cpu.generator_us, 1),
             up(cpu.api_us, 1),
             up(cpu.postgres_us, 1),
@@ -230,17 +131,50 @@ def _cost_rows(report: BenchReport) -> list[list[str]]:
     return rows
 
 
+def _batch_rows(report: BenchReport) -> list[list[str]]:
+    """Shares of the batches by size, in percent: each column what is above the one before it."""
+    bounds = [*next(each.batches.up_to for each in report.workloads if each.batches)]
+    rows = [["workload", "batches", "mean", *(f"≤ {bound}" for bound in bounds[:-1]), "more"]]
+    for each in report.workloads:
+        if each.batches is not None and each.batches.batches:
+            rows.append([each.label, *_batches(each.batches)])
+    return rows
+
+
+def _batches(found: BatchFigures) -> list[str]:
+    counts = [0, *found.up_to.values()]
+    shares = [100 * (upper - lower) / found.batches for lower, upper in pairwise(counts)]
+    return [
+        f"{found.batches:,}",
+        down(found.requests / found.batches, 1),
+        *(down(share, 1) if share else "" for share in shares),
+    ]
+
+
+def _comparison_rows(report: BenchReport) -> list[list[str]]:
+    rows = [["workload", "against", "× per second", "× cost", "× p50", "× p99"]]
+    for each in report.comparisons:
+        costs = [_raised(spread) if spread else "-" for spread in (each.cost, each.p50, each.p99)]
+        low, high = down(each.per_second.low, 2), down(each.per_second.high, 2)
+        rows.append([each.workload, each.against, f"{down(each.per_second.median, 2)} ({low}–{high})", *costs])
+    return rows
+
+
+def _raised(spread: Spread) -> str:
+    return f"{up(spread.median, 2)} ({up(spread.low, 2)}–{up(spread.high, 2)})"
+
+
 def _verdict(report: BenchReport) -> str:
-    lines = []
-    if report.verification is None:
-        lines.append("The ledger was NOT verified after the run.")
-    else:
-        outcome = "verified" if report.verification.passed else "DID NOT VERIFY"
-        lines.append(f"The ledger {outcome} after the run, in {report.verification.seconds:.1f} s.")
-    if report.kept is not None:
-        lines.append(
-            f"{report.kept.acknowledged:,} transfers were acknowledged, {report.kept.stored:,} are stored."
-        )
+    lines = [
+        f"{each.ledger.capitalize()} {'verified' if each.passed else 'DID NOT VERIFY'} after the run,"
+        f" in {each.seconds:.1f} s."
+        for each in report.verifications
+    ] or ["The ledger was NOT verified after the run."]
+    lines += [
+        f"{each.ledger.capitalize()}: {each.acknowledged:,} transactions were acknowledged, {each.stored:,} are"
+        f" stored; {up(each.bytes_per_transaction)} bytes on disk for each."
+        for each in report.kept
+    ]
     lines += [f"Note: {note}" for note in report.notes]
     lines += [f"FAILED: {failure}" for failure in report.failures]
     return "\n".join(lines)

@@ -122,9 +122,10 @@ def _wait_until_ready(process: subprocess.Popen[str], log: Path) -> str:
 
 def _read_on(stream: IO[str], lines: "queue.Queue[str | None]") -> None:
     """Read to the end, wanted or not: a full pipe would stop the server."""
-    for line in stream:
-        with suppress(queue.Full):
-            lines.put_nowait(line)
+    with stream:
+        for line in stream:
+            with suppress(queue.Full):
+                lines.put_nowait(line)
     lines.put(None)
 
 

@@ -46,6 +46,10 @@ class AnswerReader:
     def body(self) -> bytes:
         return self._whole[self._body_at :]
 
+    def starts_with(self, beginning: bytes) -> bool:
+        """Whether the body does."""
+        return self._whole.startswith(beginning, self._body_at)
+
     def feed(self, piece: bytes) -> bool:
         """True once the answer is complete; `status` and `body` are then its own until the next call."""
         whole = self._pieces + piece if self._pieces else piece

@@ -5,29 +5,41 @@ A new workload is one function that returns a `NextRequest`, and one row in WORK
 
 import random
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, count
+from typing import Any
+
+import msgspec
 
 from nostro.bench.wire import head, request
 
 TRANSFER_PATH = "/api/transactions"
+BULK_PATH = "/api/transactions/bulk"
 ZIPF_EXPONENT = 0.99
 READS_PER_TRANSFER = 4
+TRANSFERS_PER_BULK = 1000
+BUSY = 0
+"""The place of the account whose history is read; a seeded ledger gives it a fifth of all entries."""
 
 NextRequest = Callable[[], tuple[bytes, int]]
-"""Makes the next request and says which kind of the workload's kinds it is."""
+"""Makes the next request and says which kind of the workload's kinds it is. If it has a method `hear`, it is
+told the number of the kind and the body of every answer that was as it should be.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One sort of request: the only status that counts as done, and how many operations (transfers) it
-    carries.
+    """One sort of request: the only status that counts as done, what must stand at the beginning of its answer,
+    how many operations (transfers) it carries, and whether each of these leaves a transaction in the journal.
     """
 
     name: str
     expects: int
     operations: int = 1
+    records: bool = False
+    says: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +55,14 @@ class Stage:
     round_key: str
     """8 characters no earlier round has used: idempotency keys begin with it."""
     chance: random.Random
+    deep_cursor: str = ""
+    """Leads to page 10,000 of the busy account's statement, where a workload reads it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
+    """`kinds`: the first is what the workload is about; comparisons look at its latency."""
+
     name: str
     sentence: str
     kinds: tuple[Kind, ...]
@@ -56,17 +72,32 @@ class Workload:
     """Fixed number of connections, for workloads whose point it is."""
     beside_yardstick: bool = True
     """Whether a ratio to TPC-B means anything: only where every operation is a transfer."""
+    at_half: bool = True
+    """Whether its latency is measured at half its capacity, too: not where the point is another."""
+    background: Callable[[Stage], NextRequest] | None = None
+    """What one more connection sends meanwhile, in a closed loop."""
+    against: str | None = None
+    """The workload it is compared with, measured turn by turn with it."""
+    seeded: bool = False
+    """Runs on ledgers seeded to each of the sizes asked for, and is compared with itself on the smallest."""
+    with_it: tuple[str, ...] = ()
+    """Workloads that are measured whenever this one is."""
 
 
-TRANSFER = Kind("transfer", 201)
+TRANSFER = Kind("transfer", 201, records=True)
+HOLD = Kind("hold", 201, records=True)
+CAPTURE = Kind("capture", 201, records=True)
+BULK = Kind("bulk", 200, TRANSFERS_PER_BULK, records=True, says=b'{"message":"Bulk processed","success":true,')
 BALANCE = Kind("balance", 200)
+FIRST_PAGE = Kind("first page", 200)
+DEEP_PAGE = Kind("page 10,000", 200)
 
 
-def transfer_between(stage: Stage, pair: Callable[[], tuple[int, int]]) -> NextRequest:
-    """Transfers of 1 between the accounts `pair` picks, each with a key of its own."""
+def transfer_between(stage: Stage, pair: Callable[[], tuple[int, int]], more: bytes = b"") -> NextRequest:
+    """Transfers of 1 between the accounts `pair` picks, each with a key of its own; `more` ends the body."""
     ids = [account.encode("ascii") for account in stage.accounts]
     key_prefix = b'","amount":1,"idempotencyKey":"' + stage.round_key.encode("ascii") + b"-"
-    opening, middle, closing = b'{"fromAccount":"', b'","toAccount":"', b'"}'
+    opening, middle, closing = b'{"fromAccount":"', b'","toAccount":"', b'"' + more + b"}"
     body_bytes = len(opening) + 24 + len(middle) + 24 + len(key_prefix) + 10 + len(closing)
     heads = [head("POST", TRANSFER_PATH, stage.host, body_bytes, token) + opening for token in stage.tokens]
     people = len(heads)
@@ -89,8 +120,70 @@ def transfer_between(stage: Stage, pair: Callable[[], tuple[int, int]]) -> NextR
     return next_request
 
 
-def balance_of(stage: Stage, pick: Callable[[], int], kind: int) -> NextRequest:
-    before = [f"GET /api/accounts/balance/{account} HTTP/1.1\r\n".encode("ascii") for account in stage.accounts]
+class HoldsAndCaptures:
+    """Every hold is captured as soon as it is there, by its payer."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._hold = _holds(stage)
+        self._held: deque[tuple[bytes, int]] = deque()
+        self._payers: dict[str, int] = {account: place for place, account in enumerate(stage.accounts)}
+        body_bytes = len(b'{"idempotencyKey":"') + len(stage.round_key) + len("-c0000000000") + len(b'"}')
+        self._heads = [
+            head("POST", f"{TRANSFER_PATH}/%b/capture", stage.host, body_bytes, token) for token in stage.tokens
+        ]
+        self._opening = b'{"idempotencyKey":"' + stage.round_key.encode("ascii") + b"-c"
+        self._numbers = count().__next__
+
+    def __call__(self) -> tuple[bytes, int]:
+        if not self._held:
+            return self._hold()[0], 1
+        hold, payer = self._held.popleft()
+        body = b'%b%010d"}' % (self._opening, self._numbers())
+        return self._heads[payer % len(self._heads)] % hold + body, 0
+
+    def hear(self, kind: int, body: bytes) -> None:
+        if kind == 1:
+            made = msgspec.json.decode(body, type=_Answer).transaction
+            self._held.append((made.id.encode("ascii"), self._payers[made.payer]))
+
+
+class _Made(msgspec.Struct):
+    id: str = msgspec.field(name="_id")
+    payer: str = msgspec.field(name="fromAccount")
+
+
+class _Answer(msgspec.Struct):
+    transaction: _Made
+
+
+def bulks(stage: Stage, kind: int) -> NextRequest:
+    """Requests with many transfers each, from any account of one person to any other; the people take turns."""
+    ids = stage.accounts
+    people, size, draw = len(stage.tokens), len(ids), stage.chance.random
+    heads = [head("POST", BULK_PATH, stage.host, None, token).removesuffix(b"\r\n") for token in stage.tokens]
+    turns = count().__next__
+
+    def one(person: int, key: str) -> str:
+        debit = person + int(draw() * (size // people)) * people
+        credit = (debit + 1 + int(draw() * (size - 1))) % size
+        return (
+            f'{{"fromAccount":"{ids[debit]}","toAccount":"{ids[credit]}","amount":1,"idempotencyKey":"{key}"}}'
+        )
+
+    def next_request() -> tuple[bytes, int]:
+        turn = turns()
+        person = turn % people
+        keys = f"{stage.round_key}-b{turn:06d}-"
+        body = f"[{','.join([one(person, f'{keys}{n}') for n in range(TRANSFERS_PER_BULK)])}]".encode("ascii")
+        length = b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+        return heads[person] + length + body, kind
+
+    return next_request
+
+
+def reads_of(stage: Stage, paths: Sequence[str], pick: Callable[[], int], kind: int) -> NextRequest:
+    """GET paths[n], n as picked, each by the owner of account n."""
+    before = [f"GET {path} HTTP/1.1\r\n".encode("ascii") for path in paths]
     after = [request("GET", "/", stage.host, token=token).partition(b"\r\n")[2] for token in stage.tokens]
     people = len(after)
 
@@ -99,6 +192,10 @@ def balance_of(stage: Stage, pick: Callable[[], int], kind: int) -> NextRequest:
         return before[account] + after[account % people], kind
 
     return next_request
+
+
+def balance_of(stage: Stage, pick: Callable[[], int], kind: int) -> NextRequest:
+    return reads_of(stage, [f"/api/accounts/balance/{account}" for account in stage.accounts], pick, kind)
 
 
 def two_different(pick: Callable[[], int]) -> Callable[[], tuple[int, int]]:
@@ -156,6 +253,35 @@ def _read_mix(stage: Stage) -> NextRequest:
     return lambda: transfer() if chance() < share else balance()
 
 
+def _holds(stage: Stage) -> NextRequest:
+    return transfer_between(stage, two_different(evenly(stage)), b',"hold":true')
+
+
+def _bulk(stage: Stage) -> NextRequest:
+    return bulks(stage, 0)
+
+
+def _bulk_in_the_background(stage: Stage) -> NextRequest:
+    return bulks(stage, 1)
+
+
+def _first_page(stage: Stage) -> NextRequest:
+    paths = [f"/api/accounts/{account}/entries" for account in stage.accounts]
+    return reads_of(stage, paths, evenly(stage), 0)
+
+
+def _deep_page(stage: Stage) -> NextRequest:
+    path = f"/api/accounts/{stage.accounts[BUSY]}/entries?cursor={stage.deep_cursor}"
+    return reads_of(stage, [path], lambda: BUSY, 0)
+
+
+_GROWN_READ: dict[str, Any] = {
+    "connections": 4,
+    "beside_yardstick": False,
+    "at_half": False,
+    "seeded": True,
+}
+
 WORKLOADS: dict[str, Workload] = {
     workload.name: workload
     for workload in (
@@ -186,5 +312,80 @@ WORKLOADS: dict[str, Workload] = {
             _read_mix,
             beside_yardstick=False,
         ),
+        Workload(
+            "hold", "uniform, but only set aside", (HOLD,), _holds, against="uniform", with_it=("uniform",)
+        ),
+        Workload(
+            "capture",
+            "holds, each captured as soon as it is there",
+            (CAPTURE, HOLD),
+            HoldsAndCaptures,
+            beside_yardstick=False,
+            against="hold",
+            with_it=("uniform", "hold"),
+        ),
+        Workload(
+            "bulk",
+            f"{TRANSFERS_PER_BULK:,} uniform transfers in each request",
+            (BULK,),
+            _bulk,
+            connections=2,
+            at_half=False,
+        ),
+        Workload(
+            "singles",
+            "four connections of uniform transfers, with nothing beside them",
+            (TRANSFER,),
+            _uniform,
+            connections=4,
+            beside_yardstick=False,
+            at_half=False,
+        ),
+        Workload(
+            "singles-beside-bulk",
+            f"the same beside one connection that sends {TRANSFERS_PER_BULK:,} transfers a request",
+            (TRANSFER, BULK),
+            _uniform,
+            connections=4,
+            beside_yardstick=False,
+            at_half=False,
+            background=_bulk_in_the_background,
+            against="singles",
+            with_it=("singles",),
+        ),
+        Workload(
+            "grown",
+            "uniform, on ledgers that were seeded first",
+            (TRANSFER,),
+            _uniform,
+            beside_yardstick=False,
+            at_half=False,
+            seeded=True,
+            with_it=("grown-balance", "grown-first-page", "grown-page-10000"),
+        ),
+        Workload("grown-balance", "balances of any account, there", (BALANCE,), _balance, **_GROWN_READ),
+        Workload(
+            "grown-first-page",
+            "the newest 50 entries of any account, there",
+            (FIRST_PAGE,),
+            _first_page,
+            **_GROWN_READ,
+        ),
+        Workload(
+            "grown-page-10000",
+            "50 entries at page 10,000 of the busiest account, or at its end",
+            (DEEP_PAGE,),
+            _deep_page,
+            **_GROWN_READ,
+        ),
     )
 }
+
+
+def asked_for(names: Sequence[str]) -> list[Workload]:
+    """The workloads called `names` and those that are measured with them, each once."""
+    found: dict[str, Workload] = {}
+    for name in names:
+        for each in (*WORKLOADS[name].with_it, name):
+            found.setdefault(each, WORKLOADS[each])
+    return list(found.values())

@@ -17,7 +17,14 @@ def bench(
     seconds: Annotated[float, typer.Option(help="Length of a measured round.")] = 10.0,
     rounds: Annotated[int, typer.Option(help="Rounds of each workload, pgbench between them.")] = 3,
     rate: Annotated[float | None, typer.Option(help="Open loop: requests due per second.")] = None,
+    latency: Annotated[
+        bool, typer.Option(help="After the closed loop, an open loop at half the capacity it found.")
+    ] = True,
     accounts: Annotated[int | None, typer.Option(help="Accounts (default: as the workload says).")] = None,
+    entries: Annotated[
+        list[int] | None, typer.Option(help="Size of a ledger for the grown workloads; may be repeated.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="API processes of the server.")] = None,
     pgbench: Annotated[bool, typer.Option(help="Run pgbench TPC-B beside it.")] = True,
     output: Annotated[Path | None, typer.Option(help="Write the figures as JSON to this file.")] = None,
 ) -> None:
@@ -32,6 +39,9 @@ def bench(
         seconds=seconds,
         rounds=rounds,
         rate=rate,
+        latency=latency,
+        entries=tuple(entries) if entries else standard.entries,
+        server_arguments=("--workers", str(workers)) if workers else (),
         accounts=accounts,
         pgbench=pgbench,
         json_path=output,
