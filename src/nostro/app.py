@@ -26,6 +26,7 @@ from nostro.cli.commands import command_line
 from nostro.cli.session import Role, Runtime
 from nostro.domain.errors import Unavailable
 from nostro.embedded import EmbeddedPostgres
+from nostro.followers.brokers import missing_client, open_brokers
 from nostro.followers.running import AnyFollower, following
 from nostro.ledger.counts import Counts, memory_for
 from nostro.ledger.currencies import currency_of
@@ -169,6 +170,8 @@ async def serve(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM; then finish what is in flight, stop the database, keep the data."""
     configure_logs(settings.log_level)
     currency_of(settings.currency)  # an unknown one is refused before anything is started
+    if missing := missing_client(settings.broker_urls):
+        raise SettingsError(missing)
     listening = _listening_socket(settings)
     announce = partial(_announce, settings)
     async with database_of(settings, "service") as dsn:
@@ -230,7 +233,10 @@ async def serve_on(
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)
         try:
-            async with following(ledger.database, _followers(ledger, settings), ledger.watch):
+            async with (
+                open_brokers(settings.broker_urls if settings.followers else {}) as brokers,
+                following(ledger.database, [*_followers(ledger, settings), *brokers], ledger.watch),
+            ):
                 await _Server(config, streams, on_ready).serve(sockets=[listening])
         finally:
             for chore in chores:

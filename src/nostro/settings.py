@@ -17,7 +17,10 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 SHORTEST_PRODUCTION_SECRET = 32
-_SECRETS = ("JWT_SECRET", "NOSTRO_DATABASE_URL", "EMAIL_PASS", "CLIENT_SECRET", "REFRESH_TOKEN")
+_SECRETS = (
+    *("JWT_SECRET", "NOSTRO_DATABASE_URL", "NOSTRO_NATS_URL", "NOSTRO_AMQP_URL"),
+    *("EMAIL_PASS", "CLIENT_SECRET", "REFRESH_TOKEN"),
+)
 
 
 class SettingsError(Exception):
@@ -64,7 +67,24 @@ class Settings(BaseSettings):
     streams: int = Field(2000, alias="NOSTRO_STREAMS", ge=0, le=100_000)
     streams_per_user: int = Field(20, alias="NOSTRO_STREAMS_PER_USER", ge=1, le=100_000)
     stream_heartbeat_s: float = Field(15.0, alias="NOSTRO_STREAM_HEARTBEAT_S", ge=0.1, le=300)
+    nats_url: SecretStr | None = Field(None, alias="NOSTRO_NATS_URL")
+    amqp_url: SecretStr | None = Field(None, alias="NOSTRO_AMQP_URL")
     log_level: str = Field("info", alias="NOSTRO_LOG_LEVEL")
+
+    @field_validator("nats_url")
+    @classmethod
+    def _nats(cls, url: SecretStr | None) -> SecretStr | None:
+        servers = url.get_secret_value().split(",") if url else []
+        if not all(server.strip().startswith(("nats://", "tls://", "ws://", "wss://")) for server in servers):
+            raise ValueError("must be nats://… or tls://…, several separated by commas")
+        return url
+
+    @field_validator("amqp_url")
+    @classmethod
+    def _amqp(cls, url: SecretStr | None) -> SecretStr | None:
+        if url and not url.get_secret_value().startswith(("amqp://", "amqps://")):
+            raise ValueError("must be amqp://… or amqps://…")
+        return url
 
     @field_validator("currency")
     @classmethod
@@ -90,6 +110,12 @@ class Settings(BaseSettings):
             if self.allowed_origins == ["*"]:
                 raise ValueError("NOSTRO_CORS_ORIGINS must name its origins in production")
         return self
+
+    @property
+    def broker_urls(self) -> dict[str, str]:
+        """Of the brokers that are set, by environment name, secrets in clear."""
+        urls = {"NOSTRO_NATS_URL": self.nats_url, "NOSTRO_AMQP_URL": self.amqp_url}
+        return {name: url.get_secret_value() for name, url in urls.items() if url is not None}
 
     @property
     def allowed_origins(self) -> list[str]:

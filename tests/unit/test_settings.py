@@ -1,11 +1,15 @@
 """Settings: where they come from, what is masked, what production refuses."""
 
+import os
 import stat
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+import nostro
 from nostro.settings import Environment, SettingsError, jwt_secret, load_settings, settings_handed_on
 
 
@@ -39,6 +43,8 @@ def test_a_secret_may_come_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path
 def test_no_secret_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JWT_SECRET", "a canary in the mine")
     monkeypatch.setenv("NOSTRO_DATABASE_URL", "postgresql://nostro:canary@localhost/nostro")
+    monkeypatch.setenv("NOSTRO_NATS_URL", "nats://nostro:canary@localhost, tls://nostro:canary@other:4222")
+    monkeypatch.setenv("NOSTRO_AMQP_URL", "amqps://nostro:canary@localhost/")
     settings = load_settings()
     shown = str(settings.shown()) + repr(settings)
     assert "canary" not in shown
@@ -53,6 +59,10 @@ def test_no_secret_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
         ("NOSTRO_ENV", "staging"),
         ("NOSTRO_DIALECT", "latin"),
         ("NOSTRO_LOG_LEVEL", "loud"),
+        ("NOSTRO_NATS_URL", "nats://one,http://other"),
+        ("NOSTRO_AMQP_URL", "localhost:5672"),
+        ("NOSTRO_STREAMS", "-1"),
+        ("NOSTRO_STREAM_HEARTBEAT_S", "0"),
     ],
 )
 def test_a_wrong_value_is_told_by_its_name(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -96,3 +106,34 @@ def test_settings_are_handed_on_whole_whatever_becomes_of_the_environment(
     handed_on = settings.handed_on()
     assert handed_on["JWT_SECRET"] == "a-secret-of-the-file"
     assert settings_handed_on(handed_on) == settings
+
+
+@pytest.mark.parametrize(
+    ("name", "url", "client", "extra"),
+    [
+        ("NOSTRO_NATS_URL", "nats://nostro:canary@localhost", "nats", "nats"),
+        ("NOSTRO_AMQP_URL", "amqp://nostro:canary@localhost", "aio_pika", "amqp"),
+    ],
+)
+def test_a_broker_whose_client_is_not_installed_ends_the_start_with_one_sentence(
+    name: str, url: str, client: str, extra: str, tmp_path: Path
+) -> None:
+    program = (
+        f"import sys; sys.modules[{client!r}] = None; sys.argv = ['nostro', 'serve', '--port', '0']; "
+        "from nostro.app import main; main()"
+    )
+    source = str(Path(nostro.__file__).parents[1])
+    refused = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, name: url, "PYTHONPATH": source, "NOSTRO_DATA_DIR": str(tmp_path / "var")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert refused.returncode != 0
+    (sentence,) = refused.stderr.strip().splitlines()
+    assert name in sentence
+    assert f"pip install 'nostro[{extra}]'" in sentence
+    assert "canary" not in sentence
+    assert not (tmp_path / "var").exists(), "nothing was started"

@@ -14,7 +14,12 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
-LOCK_FILES = ["requirements.lock", "requirements-test.lock", "requirements-uv.lock"]
+LOCK_FILES = [
+    "requirements.lock",
+    "requirements-brokers.lock",
+    "requirements-test.lock",
+    "requirements-uv.lock",
+]
 
 NEEDED = {
     "sh",
@@ -162,6 +167,21 @@ def test_a_changed_lock_file_is_installed_and_a_moved_repository_too(copy):
     assert (copy.venv / "site" / "nostro-src.pth").read_text() == f"{moved}/src\n"
 
 
+def test_the_client_of_a_broker_is_installed_when_one_is_set_and_stays_when_it_is_not(copy, tmp_path):
+    copy.run("config")
+    assert copy.count("requirements-brokers.lock") == 0
+    copy.run("config", NOSTRO_NATS_URL="nats://localhost")
+    assert copy.count("requirements-brokers.lock") == 1
+    copy.run("config", NOSTRO_AMQP_URL_FILE="/run/secrets/amqp")
+    copy.run("config")
+    assert copy.count("uv pip sync") == 2
+    (tmp_path / ".env").write_text("export NOSTRO_AMQP_URL = amqp://localhost\n")
+    with (copy.repository / "requirements-brokers.lock").open("a") as lock:
+        lock.write("# changed\n")
+    copy.run("config", cwd=tmp_path)
+    assert copy.count("requirements-brokers.lock") == 2
+
+
 def test_an_interrupted_install_is_begun_again_from_nothing(copy):
     with subprocess.Popen(
         [copy.repository / "run", "config"],
@@ -271,11 +291,16 @@ def test_lock_files_name_versions_and_hashes_and_nothing_of_the_machine_that_mad
 def test_tests_run_on_the_versions_the_service_runs_on():
     service, tests = pins("requirements.lock"), pins("requirements-test.lock")
     assert {name: tests[name] for name in service} == service
+    brokers = pins("requirements-brokers.lock")
+    assert brokers.keys() > service.keys()
+    assert {name: tests[name] for name in brokers} == brokers
 
 
 def test_everything_the_project_asks_for_is_locked():
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
     assert names(project["project"]["dependencies"]) <= pins("requirements.lock").keys()
+    for extra in project["project"]["optional-dependencies"].values():
+        assert names(extra) <= pins("requirements-brokers.lock").keys()
     assert names(project["dependency-groups"]["test"]) <= pins("requirements-test.lock").keys()
 
 
