@@ -1,4 +1,4 @@
-"""The examples of docs/concepts, run as a reader would: in the shell of the README's first transfer."""
+"""The examples of docs/concepts, run after the README's: each answers what its page says it answers."""
 
 import re
 import subprocess
@@ -8,51 +8,34 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Service, start
+from tests.conftest import start
 
 _ROOT = Path(__file__).parent.parent.parent
-_PAGES = [
-    page
-    for page in sorted((_ROOT / "docs" / "concepts").glob("*.md"))
-    if "In the shell of [the first transfer]" in page.read_text()
-]
-_SHELL = re.compile(r"```sh\n(.*?)```", re.DOTALL)
-_ANSWERS = re.compile(r"```\n(.*?)```", re.DOTALL)
+_PAGES = ("account-states", "standing-orders")
+_BLOCK = re.compile(r"```sh\n(.*?)```", re.DOTALL)
+_EXAMPLE = re.compile(r"```sh\n(.*?)```\s+```\n(.*?)```", re.DOTALL)
+# What the README does after its last transfer would leave Ann without a token.
+_LOGOUT = "/auth/logout"
 
 
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[Service]:
-    running = start(tmp_path / "service.log", NOSTRO_DATA_DIR=str(tmp_path / "var"))
-    yield running
-    running.stop()
-    assert running.process.stdout is not None
-    running.process.stdout.close()
+def _page(name: str) -> str:
+    return (_ROOT / "docs" / "concepts" / f"{name}.md").read_text()
 
 
-def _first_transfer() -> list[str]:
-    """The README's blocks, up to where Ann has money and before she logs out."""
-    blocks = _SHELL.findall((_ROOT / "README.md").read_text())
-    last = next(nth for nth, block in enumerate(blocks) if "initial-funds" in block)
-    return blocks[: last + 1]
-
-
-def _as_pattern(answer: str) -> str:
-    """What the page leaves out as … may be anything."""
-    return ".*?".join(map(re.escape, answer.split("…")))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.stem)
-def test_the_examples_of_a_concept_run_and_answer_what_the_page_says(
-    page: Path, service: Service, tmp_path: Path
-) -> None:
-    examples = _SHELL.findall(page.read_text())
-    script = "set -eu\n" + "".join([*_first_transfer(), "echo; echo EXAMPLES\n", *examples])
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """What each page's commands printed, in one shell, on one ledger, in the order of `_PAGES`."""
+    folder = tmp_path_factory.mktemp("concepts")
+    service = start(folder / "service.log", NOSTRO_DATA_DIR=str(folder / "var"))
+    readme = [block for block in _BLOCK.findall((_ROOT / "README.md").read_text()) if _LOGOUT not in block]
+    script = "set -eu\n" + "".join(readme)
+    for name in _PAGES:
+        script += f"echo '@@@ {name}'\n" + "".join(_BLOCK.findall(_page(name)))
     script = script.replace("./run ", f"{sys.executable} -m nostro ")
     script = script.replace("http://127.0.0.1:3000", service.url)
     done = subprocess.run(
         ["sh", "-c", script],
-        cwd=tmp_path,
+        cwd=folder,
         env=service.environment,
         capture_output=True,
         text=True,
@@ -60,10 +43,20 @@ def test_the_examples_of_a_concept_run_and_answer_what_the_page_says(
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    said = done.stdout.partition("EXAMPLES\n")[2]
-    answers = _ANSWERS.findall(_SHELL.sub("", page.read_text()))
-    assert answers
-    for answer in "".join(answers).splitlines():
-        found = re.search(_as_pattern(answer), said)
-        assert found, f"{answer}\nis not in\n{said}"
-        said = said[found.end() :]
+    parts = re.split(r"^@@@ (.*)\n", done.stdout, flags=re.MULTILINE)
+    yield dict(zip(parts[1::2], parts[2::2], strict=True))
+    assert service.stop() == 0
+    assert service.process.stdout is not None
+    service.process.stdout.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", _PAGES)
+def test_an_example_answers_what_its_page_says(answers: dict[str, str], name: str) -> None:
+    examples = _EXAMPLE.findall(_page(name))
+    assert examples
+    said = "".join(answer for _, answer in examples).splitlines()
+    printed = [line for line in answers[name].splitlines() if line.startswith("{")]
+    assert len(printed) == len(said)
+    for line, pattern in zip(printed, said, strict=True):
+        assert re.fullmatch(".*".join(map(re.escape, pattern.split("…"))), line), line

@@ -36,7 +36,7 @@ from nostro.domain.transaction import valid_key
 DUE = datetime(2026, 12, 1, 9, tzinfo=UTC)
 NOW, NEXT = DUE + timedelta(seconds=2), DUE + timedelta(days=1)
 ID, TRANSACTION = ObjectId(b"\1" * 12), ObjectId(b"\2" * 12)
-TOO_LITTLE = InsufficientFunds(required=2, available=1, currency="INR")
+TOO_LITTLE = InsufficientFunds(required=2, available=1, currency="INR", exponent=2)
 
 ORDER = StandingOrder(
     id=ID,
