@@ -57,6 +57,9 @@ class Person:
     def put(self, path: str, body: object = None, **options: Any) -> httpx2.Response:
         return self.client.request("PUT", path, body, token=self.token, **options)
 
+    def delete(self, path: str, **options: Any) -> httpx2.Response:
+        return self.client.request("DELETE", path, token=self.token, **options)
+
 
 class Client:
     """Talks to one service; keeps connections, not cookies."""

@@ -27,7 +27,9 @@ from nostro.cli.session import Role, Runtime
 from nostro.domain.errors import Unavailable
 from nostro.embedded import EmbeddedPostgres
 from nostro.followers.brokers import missing_client, open_brokers
+from nostro.followers.guard import GuardedTransport
 from nostro.followers.running import AnyFollower, following
+from nostro.followers.webhooks import WebhookFollower
 from nostro.ledger.counts import Counts, memory_for
 from nostro.ledger.currencies import currency_of
 from nostro.ledger.resets import PasswordResets
@@ -35,6 +37,7 @@ from nostro.ledger.service import Ledger, open_ledger
 from nostro.ledger.standing_orders_runner import StandingOrderRunner
 from nostro.ledger.streams import StreamLimits, Streams
 from nostro.ledger.sweeper import HOLDERS_AT_ONCE
+from nostro.ledger.webhooks import Webhooks, webhook_seal
 from nostro.logs import configure_logs
 from nostro.settings import Environment, Settings, SettingsError, jwt_secret
 from nostro.store.database import RUNTIME_ROLE
@@ -213,6 +216,7 @@ async def serve_on(
             settings.dialect,
             PasswordResets(ledger.database, ledger.users.passwords, secret),
             streams,
+            Webhooks(ledger.database, webhook_seal(secret), settings.destinations),
             settings.metrics,
         )
         config = uvicorn.Config(
@@ -235,7 +239,12 @@ async def serve_on(
         try:
             async with (
                 open_brokers(settings.broker_urls if settings.followers else {}) as brokers,
-                following(ledger.database, [*_followers(ledger, settings), *brokers], ledger.watch),
+                GuardedTransport(settings.destinations) as guarded,
+                following(
+                    ledger.database,
+                    [*_followers(ledger, settings, secret, guarded), *brokers],
+                    ledger.watch,
+                ),
             ):
                 await _Server(config, streams, on_ready).serve(sockets=[listening])
         finally:
@@ -244,11 +253,13 @@ async def serve_on(
             await asyncio.gather(*chores, return_exceptions=True)
 
 
-def _followers(_ledger: Ledger, settings: Settings) -> list[AnyFollower]:
+def _followers(
+    ledger: Ledger, settings: Settings, secret: bytes, guarded: GuardedTransport
+) -> list[AnyFollower]:
     """Everything that happens after a commit. Each process has all of them; they share the work."""
     if not settings.followers:
         return []
-    return []
+    return [WebhookFollower(ledger.database, webhook_seal(secret), guarded)]
 
 
 async def _sweep_holds(ledger: Ledger) -> None:
@@ -278,6 +289,7 @@ async def _chores(ledger: Ledger) -> None:
         with contextlib.suppress(Unavailable):
             await ledger.users.forget_expired_tokens()
             await ledger.following.forget_old()
+            await ledger.webhook_deliveries.forget_old_attempts()
         await asyncio.sleep(_HOUR_S)
 
 

@@ -16,6 +16,8 @@ from typing import Any
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from nostro.domain.destination import Destinations, parse_allowed
+
 SHORTEST_PRODUCTION_SECRET = 32
 _SECRETS = (
     *("JWT_SECRET", "NOSTRO_DATABASE_URL", "NOSTRO_NATS_URL", "NOSTRO_AMQP_URL"),
@@ -69,6 +71,7 @@ class Settings(BaseSettings):
     stream_heartbeat_s: float = Field(15.0, alias="NOSTRO_STREAM_HEARTBEAT_S", ge=0.1, le=300)
     nats_url: SecretStr | None = Field(None, alias="NOSTRO_NATS_URL")
     amqp_url: SecretStr | None = Field(None, alias="NOSTRO_AMQP_URL")
+    webhook_allow: str = Field("", alias="NOSTRO_WEBHOOK_ALLOW")
     log_level: str = Field("info", alias="NOSTRO_LOG_LEVEL")
 
     @field_validator("nats_url")
@@ -90,6 +93,12 @@ class Settings(BaseSettings):
     @classmethod
     def _upper_case(cls, code: str) -> str:
         return code.strip().upper()
+
+    @field_validator("webhook_allow")
+    @classmethod
+    def _destinations(cls, text: str) -> str:
+        parse_allowed(text)
+        return text
 
     @field_validator("log_level")
     @classmethod
@@ -120,6 +129,12 @@ class Settings(BaseSettings):
     @property
     def allowed_origins(self) -> list[str]:
         return [origin.strip().rstrip("/") for origin in self.cors_origins.split(",") if origin.strip()]
+
+    @property
+    def destinations(self) -> Destinations:
+        """Where webhooks may go."""
+        networks, hosts = parse_allowed(self.webhook_allow)
+        return Destinations(networks, hosts, https_only=self.environment is Environment.PRODUCTION)
 
     @property
     def token_lifetime_s(self) -> int:

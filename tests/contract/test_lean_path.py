@@ -15,9 +15,12 @@ import pytest
 from nostro.api.authentication import Origins, Tokens
 from nostro.api.desk import Desk
 from nostro.api.lean import LeanPath
+from nostro.domain.destination import Destinations
 from nostro.domain.money import Currency
 from nostro.ledger.resets import PasswordResets
 from nostro.ledger.service import Ledger
+from nostro.ledger.streams import StreamLimits, Streams
+from nostro.ledger.webhooks import Webhooks, webhook_seal
 from nostro.settings import DialectName
 from tests.client import Person, fresh
 from tests.contract.conftest import House
@@ -141,7 +144,10 @@ async def test_a_plain_transfer_and_a_plain_balance_take_the_short_cut(ledger: L
     """Without this the tests above could compare the ordinary path with itself."""
     tokens = Tokens(b"a secret of this test" * 2, 3600)
     resets = PasswordResets(ledger.database, ledger.users.passwords, b"")
-    lean = LeanPath(Desk(ledger, tokens, Origins([], development=True), DialectName.BACKEND_LEDGER, resets))
+    webhooks = Webhooks(ledger.database, webhook_seal(b""), Destinations())
+    streams = Streams(ledger.database, StreamLimits(per_process=1, per_user=1, heartbeat_s=15))
+    origins = Origins([], development=True)
+    lean = LeanPath(Desk(ledger, tokens, origins, DialectName.BACKEND_LEDGER, resets, streams, webhooks))
     ann = await ledger.users.register("ann@example.com", "correct horse", "Ann")
     first, second = [(await ledger.accounts.open(ann, Currency("INR", 2), None)).id.hex() for _ in range(2)]
     token = tokens.mint(ann.id, ann.role, ann.token_epoch)

@@ -188,6 +188,7 @@ def test_what_is_answered_is_what_is_described(dialect: DialectName, house_of: C
     _look_at_histories(witness, ann)
     _look_at_standing_orders(house, witness)
     _look_at_events(house, witness, ann)
+    _look_at_webhooks(witness, ann)
     _look_at_pages(house, witness)
     witness.look("POST /api/auth/logout", ann.post("/api/auth/logout"))
     witness.look("GET /api/auth/logout", ann.get("/api/auth/logout"))
@@ -370,6 +371,31 @@ def _look_at_events(house: House, witness: Witness, ann: Person) -> None:
     for name in ("hold.created", "no.such"):
         answer = house.client.request("GET", f"/schemas/events/{name}")
         witness.look("GET /schemas/events/{type}", answer)
+
+
+def _look_at_webhooks(witness: Witness, ann: Person) -> None:
+    create, one = "POST /api/webhooks", "GET /api/webhooks/{webhook}"
+    given = {"url": "https://example.com/hook", "eventTypes": ["transaction.*"], "description": "Rent book"}
+    webhook = witness.look(create, ann.post("/api/webhooks", given))["webhook"]["_id"]
+    for change in ({"url": ""}, {"url": "http://127.0.0.1/"}, {"eventTypes": ["?"]}, {"scope": "ALL"}):
+        witness.look(create, ann.post("/api/webhooks", given | change))
+    witness.look("GET /api/webhooks", ann.get("/api/webhooks"))
+    for wanted in (webhook, _UNKNOWN, "no-id"):
+        path = f"/api/webhooks/{wanted}"
+        witness.look(one, ann.get(path))
+        witness.look("GET /api/webhooks/{webhook}/deliveries", ann.get(f"{path}/deliveries"))
+        witness.look("GET /api/webhooks/{webhook}/attempts", ann.get(f"{path}/attempts"))
+        witness.look("POST /api/webhooks/{webhook}/rotate", ann.post(f"{path}/rotate", {"overlapHours": 1}))
+        for body in ({"from": 1, "to": 2}, {"from": 2, "to": 1}, {}):
+            witness.look("POST /api/webhooks/{webhook}/replay", ann.post(f"{path}/replay", body))
+        resend = "POST /api/webhooks/{webhook}/deliveries/{position}/resend"
+        for position in (1, 10**18, 0):
+            witness.look(resend, ann.post(f"{path}/deliveries/{position}/resend"))
+        change = "PATCH /api/webhooks/{webhook}"
+        for body in ({"status": "DISABLED"}, {"status": "odd"}, {"description": None}):
+            witness.look(change, ann.patch(path, body))
+        witness.look("POST /api/webhooks/{webhook}/replay", ann.post(f"{path}/replay", {"from": 1}))
+        witness.look("DELETE /api/webhooks/{webhook}", ann.delete(path))
 
 
 def _look_at_pages(house: House, witness: Witness) -> None:

@@ -13,6 +13,7 @@ from nostro.domain.user import Claims
 from nostro.ledger.resets import PasswordResets
 from nostro.ledger.service import Ledger
 from nostro.ledger.streams import Streams
+from nostro.ledger.webhooks import Webhooks
 from nostro.settings import DialectName, MetricsReaders
 from nostro.store.users import User
 
@@ -25,6 +26,7 @@ class Desk:
     dialect_name: DialectName
     resets: PasswordResets
     streams: Streams
+    webhooks: Webhooks
     metrics_for: MetricsReaders = MetricsReaders.LOOPBACK
     logins: LoginGuard = field(default_factory=LoginGuard)
 

@@ -57,6 +57,7 @@ _BACKEND_LEDGER: dict[str, Answer] = {
     "order_made": (201, "Standing order created"),
     "order_replayed": (200, "Standing order already created"),
     "order_previewed": (200, "This standing order can be created; nothing was"),
+    "webhook_created": (201, "Webhook created"),
 }
 
 _LEDGERFLOW: dict[str, Answer] = {

@@ -112,6 +112,7 @@ _REGISTERED = _OPENED._replace(
     details={"role": "CUSTOMER"},
 )
 _ORDER = _id(0x31).hex()
+_WEBHOOK = _id(0x41).hex()
 _ORDERS: tuple[tuple[str, str, dict[str, object]], ...] = (
     ("CREATED", "ACTIVE", {}),
     ("CHANGED", "ACTIVE", {}),
@@ -151,6 +152,15 @@ _HAPPENINGS = (
             details={"order": _ORDER, "status": status, "to": _BOB_ACCOUNT.hex(), "amount": "10.5"} | more,
         )
         for what, status, more in _ORDERS
+    ),
+    *(
+        _REGISTERED._replace(kind=kind, details={"webhook": _WEBHOOK})
+        for kind in ("WEBHOOK_CREATED", "WEBHOOK_CHANGED", "WEBHOOK_SECRET_ROTATED", "WEBHOOK_DELETED")
+    ),
+    _REGISTERED._replace(
+        kind="WEBHOOK_DISABLED",
+        actor=None,
+        details={"webhook": _WEBHOOK, "cause": "The receiver answered 410 Gone"},
     ),
 )
 

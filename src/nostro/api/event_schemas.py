@@ -205,6 +205,15 @@ EVENT_TYPES: dict[str, EventType] = {
         attempts={"type": "integer", "minimum": 1},
         code=_TEXT,
     ),
+    "webhook.created": _about_user("A webhook was made.", webhook=_ID),
+    "webhook.changed": _about_user("A webhook was changed, disabled or enabled by its owner.", webhook=_ID),
+    "webhook.secret_rotated": _about_user("A webhook has a new secret.", webhook=_ID),
+    "webhook.disabled": _about_user(
+        "A webhook was disabled, because its receiver is gone or nothing arrived for days.",
+        webhook=_ID,
+        cause=_TEXT,
+    ),
+    "webhook.deleted": _about_user("A webhook was deleted.", webhook=_ID),
 }
 
 

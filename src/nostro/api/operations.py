@@ -21,9 +21,10 @@ from nostro.api import (
     standing_orders,
     stream,
     transactions,
+    webhooks,
 )
 from nostro.api.desk import Desk
-from nostro.api.paths import ACCOUNTS, BULK, EXCHANGE, INITIAL_FUNDS, STANDING_ORDERS, TRANSACTIONS
+from nostro.api.paths import ACCOUNTS, BULK, EXCHANGE, INITIAL_FUNDS, STANDING_ORDERS, TRANSACTIONS, WEBHOOKS
 
 Endpoint = Callable[[Request, Desk], Awaitable[Response]]
 
@@ -89,6 +90,16 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("POST", f"{STANDING_ORDERS}/{{order}}/pause", standing_orders.pause),
     Operation("POST", f"{STANDING_ORDERS}/{{order}}/resume", standing_orders.resume),
     Operation("POST", f"{STANDING_ORDERS}/{{order}}/cancel", standing_orders.cancel),
+    Operation("POST", WEBHOOKS, webhooks.create_webhook),
+    Operation("GET", WEBHOOKS, webhooks.list_webhooks),
+    Operation("GET", f"{WEBHOOKS}/{{webhook}}", webhooks.one_webhook),
+    Operation("PATCH", f"{WEBHOOKS}/{{webhook}}", webhooks.change_webhook),
+    Operation("DELETE", f"{WEBHOOKS}/{{webhook}}", webhooks.delete_webhook),
+    Operation("POST", f"{WEBHOOKS}/{{webhook}}/rotate", webhooks.rotate_secret),
+    Operation("GET", f"{WEBHOOKS}/{{webhook}}/deliveries", webhooks.list_deliveries),
+    Operation("POST", f"{WEBHOOKS}/{{webhook}}/deliveries/{{position}}/resend", webhooks.resend),
+    Operation("GET", f"{WEBHOOKS}/{{webhook}}/attempts", webhooks.list_attempts),
+    Operation("POST", f"{WEBHOOKS}/{{webhook}}/replay", webhooks.replay),
     Operation("GET", "/", pages.root),
     Operation("GET", "/health", pages.health),
     Operation("GET", "/metrics", metrics.metrics),

@@ -16,6 +16,7 @@ EXCHANGE = "/api/transactions/exchange"
 INITIAL_FUNDS = "/api/transactions/system/initial-funds"
 ACCOUNTS = "/api/accounts"
 STANDING_ORDERS = "/api/standing-orders"
+WEBHOOKS = "/api/webhooks"
 
 _ROOMS = {
     "auth": "auth",

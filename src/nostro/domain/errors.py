@@ -8,13 +8,14 @@
     ├── BadRequest 400            MalformedJson · DuplicateField · MissingField · InvalidField · InvalidId
     │                             InvalidAmount · InvalidKey · UnknownCurrency · SameAccount · InvalidResetLink
     │                             LogoutWithoutToken · UnknownPosition · InvalidCursor · TooManyEntries
-    ├── Conflict 409              KeyConflict · EmailTaken · StatusConflict · RateChanged
+    ├── Conflict 409              KeyConflict · EmailTaken · StatusConflict · RateChanged · TooManyWebhooks
+    │   │                         WebhookDisabled
     │   └── StoryOver             AlreadyCaptured · AlreadyVoided · HoldExpired · AlreadyReversed
     ├── Refused 400               AccountNotFound · SystemAccountNotFound · CurrencyMismatch · RateNotFound
     │                             AccountNotActive · PeriodClosed · NotAHold · NotReversible · ExceedsHeldAmount
     │                             ExceedsReversibleAmount · LimitExceeded · InsufficientFunds · CeilingExceeded
     │                             AmountOverflow · GroupRefused · PreconditionFailed (412)
-    ├── Missing 404               NotFound ─ UnknownAccount · MethodNotAllowed (405)
+    ├── Missing 404               NotFound ─ UnknownAccount, UnknownWebhook · MethodNotAllowed (405)
     ├── Oversized                 BodyTooLarge (413) · UnsupportedMediaType (415) · HeadersTooLarge (431)
     └── Unavailable 503           Overloaded · StreamsFull · DatabaseUnavailable · OutcomeUnknown  (retryable)
 
@@ -262,6 +263,16 @@ class AlreadyReversed(StoryOver):
     title = "The transaction has been reversed in full"
 
 
+class TooManyWebhooks(Conflict):
+    code = "too_many_webhooks"
+    title = "The user has as many webhooks as one may have"
+
+
+class WebhookDisabled(Conflict):
+    code = "webhook_disabled"
+    title = "Nothing is sent to a webhook that is disabled"
+
+
 # ── what the ledger refuses, under the lock ──────────────────────────────────────────────────────────
 
 
@@ -395,6 +406,13 @@ class UnknownAccount(NotFound):
 
     def __init__(self) -> None:
         super().__init__("Account not found")
+
+
+class UnknownWebhook(NotFound):
+    """A webhook that is not there and one that is not the caller's get the same answer."""
+
+    code = "webhook_not_found"
+    title = "There is no such webhook"
 
 
 class MethodNotAllowed(NostroError):

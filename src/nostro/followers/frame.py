@@ -25,6 +25,7 @@ __all__ = [
     "Event",
     "Follower",
     "Later",
+    "NotNow",
     "OrderedFollower",
     "SetAside",
     "Terms",
@@ -46,7 +47,7 @@ class Follower(Protocol):
         ...
 
     async def send(self, delivery: ClaimedDelivery) -> None:
-        """Send it. Returning means delivered; raise `Later` or `SetAside` when it is not.
+        """Send it. Returning means delivered; raise `Later`, `NotNow` or `SetAside` when it is not.
 
         No transaction is held. May be called again for a delivery that arrived: `delivery.id` is the same.
         """
@@ -71,6 +72,14 @@ class Later(Exception):
     def __init__(self, reason: str, after_s: float | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.after_s = after_s
+
+
+class NotNow(Exception):
+    """Nothing was tried, so this counts as no attempt: again after `after_s` seconds."""
+
+    def __init__(self, after_s: float) -> None:
+        super().__init__(after_s)
         self.after_s = after_s
 
 

@@ -12,7 +12,7 @@ import structlog
 
 from nostro.domain.delivery import WHOLE_EVENT
 from nostro.domain.errors import Unavailable
-from nostro.followers.frame import ClaimedDelivery, Follower, Later, SetAside, Terms
+from nostro.followers.frame import ClaimedDelivery, Follower, Later, NotNow, SetAside, Terms
 from nostro.followers.marks import Marks
 from nostro.followers.pauses import Pauses
 from nostro.ledger.events import events_after
@@ -106,6 +106,8 @@ class Senders:
                 await self._deliver(delivery)
         except SetAside as verdict:
             self._marks.add(Mark(delivery, "SET_ASIDE", error=verdict.reason))
+        except NotNow as verdict:
+            self._marks.add(Mark(delivery, "PENDING", verdict.after_s, given_back=True))
         except Later as verdict:
             self._pauses.failed(delivery.target, now(), verdict.after_s)
             self._marks.add(self._again(delivery, verdict.reason, verdict.after_s))

@@ -22,6 +22,7 @@ from nostro.ledger.sweeper import sweep
 from nostro.ledger.transfers import Transfers
 from nostro.ledger.users import Users
 from nostro.ledger.verify import Verification, verify
+from nostro.ledger.webhook_deliveries import WebhookDeliveries
 from nostro.store.database import Database
 
 
@@ -39,6 +40,7 @@ class Ledger:
     history: History
     standing_orders: StandingOrders
     watch: JournalWatch
+    webhook_deliveries: WebhookDeliveries
     house_currency: Currency
     counts: Counts
     policy: Policy
@@ -85,6 +87,7 @@ async def open_ledger(
                 history=History(database),
                 standing_orders=StandingOrders(database, house_currency),
                 watch=watch,
+                webhook_deliveries=WebhookDeliveries(database),
                 house_currency=house_currency,
                 counts=counts,
                 policy=policy,

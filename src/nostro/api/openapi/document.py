@@ -17,6 +17,7 @@ from nostro.api.openapi import (
     standing_orders,
     stream,
     transactions,
+    webhooks,
 )
 from nostro.api.openapi.description import Access, Body, Description, Descriptions, Json, Page, Success
 from nostro.api.openapi.overview import OVERVIEW, TAGS
@@ -36,6 +37,7 @@ DESCRIPTIONS: Descriptions = (
     | events.DESCRIPTIONS
     | stream.DESCRIPTIONS
     | standing_orders.DESCRIPTIONS
+    | webhooks.DESCRIPTIONS
     | pages.DESCRIPTIONS
 )
 
@@ -67,6 +69,11 @@ _HEADERS: dict[str, Json] = {
     "Set-Cookie": {"description": "The cookie `token`: HttpOnly, SameSite=Lax.", "schema": TEXT},
 }
 _LINKS: dict[str, Json] = {
+    "webhook": {
+        "operationId": "getWebhook",
+        "parameters": {"webhook": "$response.body#/webhook/_id"},
+        "description": "The webhook that was made.",
+    },
     "balance": {
         "operationId": "getBalance",
         "parameters": {"account": "$response.body#/account/_id"},

@@ -28,5 +28,6 @@ TAGS = {
     "Transactions": "Moving money, and what was moved.",
     "Events": "What happened and what happens, told to whom it concerns.",
     "Standing orders": "Transfers made later, once or again and again.",
+    "Webhooks": "Events sent to a URL, signed.",
     "Service": "Health, errors explained, this description.",
 }

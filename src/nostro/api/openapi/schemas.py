@@ -18,9 +18,11 @@ from nostro.api.openapi.samples import (
     SEEN_TRANSFER,
     TRANSFER,
 )
+from nostro.api.openapi.webhook_samples import ATTEMPT, DELIVERY, WEBHOOK
 from nostro.api.paging import DEFAULT_LIMIT, LARGEST_LIMIT, LARGEST_POSITION, LARGEST_SKIP
 from nostro.api.terms import LONGEST_HOLD_S
 from nostro.domain.account import AccountStatus
+from nostro.domain.destination import LONGEST_URL
 from nostro.domain.details import (
     DEEPEST_METADATA,
     LARGEST_METADATA,
@@ -30,6 +32,7 @@ from nostro.domain.details import (
 from nostro.domain.money import MAX_MINOR, MAX_TEXT
 from nostro.domain.transaction import Kind, TransactionStatus
 from nostro.domain.user import Role
+from nostro.domain.webhook import EVERYTHING, MOST_PATTERNS, Scope, WebhookStatus
 from nostro.ledger.users import LONGEST_EMAIL, LONGEST_NAME, LONGEST_PASSWORD, SHORTEST_PASSWORD
 from nostro.store.trail import AUDITED
 
@@ -132,6 +135,21 @@ KEY: Json = {
     "header Idempotency-Key instead; one of the two is required, and two that differ are refused.",
 }
 
+WEBHOOK_URL: Json = {
+    "type": "string",
+    "maxLength": LONGEST_URL,
+    "pattern": r"^[Hh][Tt][Tt][Pp][Ss]?://[!-~]+$",
+    "description": "https:// (http:// outside production), and a host that leads to public addresses.",
+}
+_GROUPS = sorted({name.partition(".")[0] + ".*" for name in EVENT_TYPES})
+EVENT_PATTERNS: Json = {
+    "type": ["array", "null"],
+    "minItems": 1,
+    "maxItems": MOST_PATTERNS,
+    "items": {"type": "string", "enum": [*EVENT_TYPES, *_GROUPS, EVERYTHING]},
+    "description": "Event types (`transaction.completed`), groups of them (`hold.*`) or all, `*`.",
+}
+
 PARAMETERS: dict[str, Json] = {
     "account": {
         "name": "account",
@@ -147,6 +165,21 @@ PARAMETERS: dict[str, Json] = {
         "required": True,
         "schema": ref("GivenId"),
         "example": TRANSFER["_id"],
+    },
+    "webhook": {
+        "name": "webhook",
+        "in": "path",
+        "required": True,
+        "schema": ref("GivenId"),
+        "example": WEBHOOK["_id"],
+    },
+    "position": {
+        "name": "position",
+        "in": "path",
+        "required": True,
+        "description": "Of an event in the journal.",
+        "schema": {"type": "integer", "minimum": 1, "maximum": 2**63 - 1},
+        "example": DELIVERY["position"],
     },
     "key": {
         "name": "key",
@@ -289,6 +322,7 @@ def _enumerated(values: list[str], text: str) -> Json:
     return {"type": "string", "enum": values, "description": text}
 
 
+_OPTIONAL_TIME: Json = {"oneOf": [ref("Timestamp"), {"type": "null"}]}
 _STAMPS: Json = {"createdAt": ref("Timestamp"), "updatedAt": ref("Timestamp"), "__v": {"const": 0}}
 
 TRANSACTION_FIELDS: Json = {
@@ -537,6 +571,58 @@ SCHEMAS: dict[str, Json] = {
         },
         "Somebody who follows the journal.",
         example=FOLLOWER,
+    ),
+    "Webhook": record(
+        {
+            "_id": ref("Id"),
+            "id": ref("Id"),
+            "scope": _enumerated(
+                [scope.value for scope in Scope], "Whose events: the owner's, or everybody's."
+            ),
+            "status": {"type": "string", "enum": [status.value for status in WebhookStatus]},
+            "disabledReason": {"type": ["string", "null"]},
+            "url": TEXT,
+            "description": {"type": ["string", "null"]},
+            "eventTypes": {"type": "array", "items": TEXT},
+            "lastPosition": COUNT | {"description": "Of the last event queued; at first the journal's head."},
+            "failingSince": _OPTIONAL_TIME | {"description": "Since when no event has arrived."},
+            "pausedUntil": _OPTIONAL_TIME | {"description": "Until when the receiver wants to be left alone."},
+            "previousSecretUntil": _OPTIONAL_TIME | {"description": "Until when two secrets sign."},
+            "createdAt": ref("Timestamp"),
+            "updatedAt": ref("Timestamp"),
+        },
+        "A URL that events are sent to.",
+        example=WEBHOOK,
+    ),
+    "WebhookDelivery": record(
+        {
+            "messageId": {
+                "type": "string",
+                "description": "`webhook-id`: the same for every attempt and resend.",
+            },
+            "position": COUNT,
+            "status": _enumerated(["PENDING", "SENT", "SET_ASIDE"], "SET_ASIDE: not tried again by itself."),
+            "attempts": COUNT,
+            "lastError": {"type": ["string", "null"]},
+            "nextAttemptAt": _OPTIONAL_TIME,
+            "createdAt": ref("Timestamp"),
+            "sentAt": _OPTIONAL_TIME,
+        },
+        "One event for one webhook, and what became of it.",
+        example=DELIVERY,
+    ),
+    "WebhookAttempt": record(
+        {
+            "position": COUNT,
+            "attempt": {"type": "integer", "minimum": 1},
+            "delivered": {"type": "boolean"},
+            "httpStatus": {"type": ["integer", "null"], "description": "null: nobody answered."},
+            "reason": {"type": ["string", "null"], "description": "Why it failed; null: it was delivered."},
+            "durationMs": {"type": ["integer", "null"], "minimum": 0},
+            "requestedAt": ref("Timestamp"),
+        },
+        "One request that was made. Of what the receiver answered only the status is kept.",
+        example=ATTEMPT,
     ),
     "Problem": record(
         _PROBLEM_FIELDS | _FACTS,
