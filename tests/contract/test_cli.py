@@ -30,6 +30,8 @@ COMMANDS = [
     *("serve", "config", "version", "verify", "transfer", "bench"),
     *("user create", "user list", "account open", "account list", "account show", "account edit"),
     *("account status", "account events"),
+    *("transaction show", "transaction capture", "transaction void", "transaction extend"),
+    "transaction reverse",
     *("order list", "order show", "order pause", "order resume", "order cancel"),
     *("followers", "followers replay", "followers failures", "followers retry"),
 ]
@@ -287,12 +289,15 @@ TAMPERED = {
     "06_movements_and_entries_match": f"DELETE FROM entries WHERE position = {TRANSFER} "
     "AND direction = 'CREDIT'",
     "07_one_transaction_per_key": "ALTER TABLE transactions DROP CONSTRAINT transactions_idempotency_key; "
-    "UPDATE transactions SET idempotency_key = 'one', kind = 'TRANSFER', "
+    "UPDATE transactions SET idempotency_key = 'one', operation = 'TRANSFER', "
     "requested_by = (SELECT min(id) FROM users)",
     "08_currencies_sum_to_zero": "UPDATE accounts SET balance = balance + 1 WHERE settlement",
     "09_every_name_is_known": f"UPDATE transactions SET requested_by = '\\x{NOBODY}' "
     f"WHERE position = {TRANSFER}",
     "10_openings_are_in_the_journal": "DELETE FROM events WHERE kind = 'ACCOUNT_OPENED'",
+    "12_stories_add_up": "INSERT INTO summaries (position, amount, status, account_id, updated_at) "
+    f"SELECT position, amount, 'COMPLETED', from_account, now() FROM transactions WHERE position = {TRANSFER}",
+    "13_held_amounts_follow_each_other": f"UPDATE transactions SET kind = 'HOLD' WHERE position = {TRANSFER}",
     "20_standing_orders_are_carried_out_once": "UPDATE transactions SET idempotency_key = 'standing-order·a·1' "
     f"WHERE position = {TRANSFER}",
 }
@@ -417,3 +422,28 @@ def new_tampered(quiet: House) -> Iterator[Callable[[str], Tables]]:
         for table in ("entries", "transactions", "events", "accounts", "journal_head"):
             tables.script(f"DELETE FROM public.{table}; INSERT INTO public.{table} TABLE kept.{table}")
         tables.script("COMMIT; DROP SCHEMA kept CASCADE")
+
+
+def test_a_hold_is_made_captured_and_refunded_by_hand(house: House, beside: Nostro) -> None:
+    ann, source = house.funded(100)
+    target = house.client.register("Bob").open_account()
+    made = said(
+        beside(
+            *("transfer", "--from", source, "--to", target, "--amount", "40", "--hold", "--expires-in", "60"),
+            *("--reference", "FLAT-12", "--json"),
+        )
+    )
+    assert (made["status"], made["kind"], made["held"]) == ("PENDING", "HOLD", "40")
+    part = said(beside("transaction", "capture", made["_id"], "--amount", "10", "--json"))
+    assert (
+        said(beside("transaction", "extend", made["_id"], "--expires-in", "90", "--json"))["kind"]
+        == "EXTENSION"
+    )
+    assert said(beside("transaction", "void", made["_id"], "--json"))["amount"] == "30"
+    back = said(beside("transaction", "reverse", part["_id"], "--reason", "Broken", "--json"))
+    assert (back["kind"], back["amount"]) == ("REVERSAL", "10")
+    shown = said(beside("transaction", "show", made["_id"], "--json"))
+    assert [one["kind"] for one in shown["related"]] == ["CAPTURE", "EXTENSION", "VOID"]
+    assert ann.balance(source) == 100
+    refused = beside("transaction", "reverse", part["_id"], "--force", "--json")
+    assert (refused.returncode, json.loads(refused.stdout)["code"]) == (1, "not_operator")

@@ -16,10 +16,9 @@ from nostro.api.bodies import Fields, amount_of, parse_fields, require, string_o
 from nostro.api.details import description_of, metadata_of, reference_of
 from nostro.domain.errors import InvalidField, MalformedJson
 from nostro.domain.ids import ObjectId, parse_id
-from nostro.domain.requests import MOST_LEGS, PLAIN, Condition, LegWish, Part, Terms
+from nostro.domain.requests import LONGEST_HOLD_S, MOST_LEGS, PLAIN, Condition, LegWish, Part, Terms
 from nostro.domain.transaction import NO_NOTES, Notes, Operation
 
-LONGEST_HOLD_S = 366 * 24 * 3600
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 _SAID = frozenset(

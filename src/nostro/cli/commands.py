@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from nostro import __version__
-from nostro.cli import accounts, bench, followers, orders, transfers, users, verify
+from nostro.cli import accounts, bench, followers, orders, transactions, transfers, users, verify
 from nostro.cli.session import AsJson, DataDir, Runtime
 from nostro.domain.errors import NostroError
 from nostro.embedded import EmbeddedError
@@ -27,6 +27,7 @@ app.add_typer(users.app, name="user")
 app.add_typer(accounts.app, name="account")
 app.add_typer(orders.app, name="order")
 app.add_typer(followers.app, name="followers")
+app.add_typer(transactions.app, name="transaction")
 app.command("transfer")(transfers.transfer)
 app.command("verify")(verify.verify)
 app.command("bench")(bench.bench)

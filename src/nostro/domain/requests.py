@@ -17,6 +17,7 @@ from nostro.domain.transaction import NO_NOTES, KeyScope, Notes, Operation
 from nostro.domain.user import Claims
 
 MOST_LEGS = 100
+LONGEST_HOLD_S = 366 * 24 * 3600
 
 
 class LegWish(NamedTuple):

@@ -20,7 +20,6 @@ from nostro.api.openapi.samples import (
 )
 from nostro.api.openapi.webhook_samples import ATTEMPT, DELIVERY, WEBHOOK
 from nostro.api.paging import DEFAULT_LIMIT, LARGEST_LIMIT, LARGEST_POSITION, LARGEST_SKIP
-from nostro.api.terms import LONGEST_HOLD_S
 from nostro.domain.account import AccountStatus
 from nostro.domain.destination import LONGEST_URL
 from nostro.domain.details import (
@@ -30,6 +29,7 @@ from nostro.domain.details import (
     LONGEST_REFERENCE,
 )
 from nostro.domain.money import MAX_MINOR, MAX_TEXT
+from nostro.domain.requests import LONGEST_HOLD_S
 from nostro.domain.transaction import Kind, TransactionStatus
 from nostro.domain.user import Role
 from nostro.domain.webhook import EVERYTHING, MOST_PATTERNS, Scope, WebhookStatus
