@@ -16,7 +16,7 @@ from nostro.ledger.events import events_after
 from nostro.ledger.head import JournalWatch
 from nostro.store import followers
 from nostro.store.database import Connection, Database
-from nostro.store.failures import is_connection_lost
+from nostro.store.failures import is_connection_lost, is_transient
 
 log = structlog.get_logger(__name__)
 
@@ -76,8 +76,7 @@ class Cursor:
             position = await followers.take_cursor(connection, name)
             if position is None:
                 return None
-            # A LATER statement than the lock: it sees what the process that held the cursor before has
-            # committed.
+            # A LATER statement than the lock: it sees what the holder of the cursor before has committed.
             events = await events_after(connection, position, batch)
             if not events:
                 return position
@@ -97,17 +96,13 @@ class Cursor:
     async def _try(self, connection: Connection, event: Event) -> int:
         """As `_deliver`; an event that its follower cannot take is set aside, and nobody waits for it."""
         try:
-            async with (
-                connection.transaction()
-            ):  # a savepoint: its failure must not spoil the cursor's transaction
+            # A savepoint: the failure of one event must not spoil the cursor's transaction.
+            async with connection.transaction():
                 return await self._deliver(connection, [event])
         except Exception as error:
-            if is_connection_lost(error) or isinstance(error, Unavailable):
+            if is_connection_lost(error) or is_transient(error) or isinstance(error, Unavailable):
                 raise
-            name, reason = (
-                self._follower.name,
-                f"the follower could not take the event ({type(error).__name__})",
-            )
+            name, reason = self._follower.name, f"it could not take the event ({type(error).__name__})"
             log.exception("event_set_aside", follower=name, position=event.position)
             await followers.set_aside_event(connection, name, event.position, event.document(None), reason)
             return 0

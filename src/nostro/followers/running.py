@@ -60,6 +60,15 @@ async def follow(
 
 
 async def _follow(database: Database, follower: AnyFollower, terms: Terms, watch: JournalWatch) -> None:
+    """Until cancelled. What ends it otherwise is a flaw of its own, and leaves the other followers alone."""
+    try:
+        await _work(database, follower, terms, watch)
+    except Exception:
+        log.exception("follower_ended", follower=follower.name)
+        raise
+
+
+async def _work(database: Database, follower: AnyFollower, terms: Terms, watch: JournalWatch) -> None:
     await _register(database, follower.name, terms)
     if isinstance(follower, OrderedFollower):
         await Publisher(database, watch, follower, terms).run()

@@ -160,12 +160,13 @@ RETURNING position;
 SELECT position, target FROM deliveries WHERE follower = $1 AND position = $2;
 
 -- name: forget_old_deliveries
--- Up to $1 of those that were sent, or set aside, more than $2 and $3 days ago.
+-- Up to $1 of those that were sent, or set aside, more than $2 and $3 days after they were made.
 DELETE FROM deliveries d
  USING (SELECT o.follower, o.position, o.target FROM deliveries o
-         WHERE o.created_at < clock_timestamp() - make_interval(days => least($2, $3))
-           AND (o.status = 'SENT' OR o.status = 'SET_ASIDE')
-           AND o.created_at < clock_timestamp() - make_interval(days => CASE o.status WHEN 'SENT' THEN $2 ELSE $3 END)
+         WHERE o.created_at < clock_timestamp() - make_interval(days => least($2::int, $3::int))
+           AND o.status IN ('SENT', 'SET_ASIDE')
+           AND o.created_at < clock_timestamp()
+               - make_interval(days => CASE o.status WHEN 'SENT' THEN $2::int ELSE $3::int END)
          LIMIT $1 FOR UPDATE SKIP LOCKED) AS old
  WHERE d.follower = old.follower AND d.position = old.position AND d.target = old.target
 RETURNING d.position;

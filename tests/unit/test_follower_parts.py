@@ -1,0 +1,93 @@
+"""The small parts of following: names, types, pauses, exact JSON."""
+
+from decimal import Decimal
+
+import pytest
+
+from nostro.domain.delivery import delivery_id, names, parse_delivery_id
+from nostro.domain.event import other_type, transaction_type
+from nostro.followers.frame import RETRY_SCHEDULE_S, terms_of
+from nostro.followers.pauses import LONGEST_PAUSE_S, Pauses
+from nostro.store.documents import decode_document, encode_document
+
+
+@pytest.mark.parametrize("target", ["ann@example.com", "https://example.com/a-b?c=1", "ünï", "-"])
+def test_a_delivery_is_found_again_by_its_id(target: str) -> None:
+    shown = delivery_id("web_hooks", 1207, target)
+    assert shown == delivery_id("web_hooks", 1207, target)
+    parts = parse_delivery_id(shown)
+    assert parts is not None
+    assert (parts.follower, parts.position) == ("web_hooks", 1207)
+    assert names(parts.digest, target)
+    assert not names(parts.digest, target + "x")
+    assert len({delivery_id("mail", 1, "a"), delivery_id("mail", 2, "a"), delivery_id("mail", 1, "b")}) == 3
+
+
+@pytest.mark.parametrize("text", ["", "mail", "mail-1", "mail--x", "-1-x", "mail-one-x", f"mail-{10**20}-x"])
+def test_what_is_no_id_is_none(text: str) -> None:
+    assert parse_delivery_id(text) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("USER_REGISTERED", "user.registered"),
+        ("ACCOUNT_STATUS_CHANGED", "account.status_changed"),
+        ("PASSWORD_RESET_REQUESTED", "user.password_reset_requested"),
+        ("PASSWORD_CHANGED", "user.password_changed"),
+        ("LIMITS_CHANGED", "account.limits_changed"),
+        ("STANDING_ORDER_FAILED", "standing_order.failed"),
+        ("STATEMENT_READY", "statement.ready"),
+        ("NOBODY_HAS_HEARD_OF_IT", "nobody.has_heard_of_it"),
+        ("ODD", "odd"),
+    ],
+)
+def test_every_kind_has_a_type(kind: str, expected: str) -> None:
+    assert other_type(kind) == expected
+
+
+def test_a_kind_of_transaction_that_nobody_knows_has_moved_money() -> None:
+    assert transaction_type("TRANSFER") == transaction_type("SOMETHING_NEW") == "transaction.completed"
+
+
+@pytest.mark.parametrize("text", ["10.5", "1234567890123456.78", "-0.1", "7", "1E+400", "0.000001"])
+def test_numbers_keep_every_digit(text: str) -> None:
+    written = encode_document({"amount": Decimal(text)})
+    assert written == f'{{"amount":{text}}}'.encode()
+    assert Decimal(str(decode_document(written)["amount"])) == Decimal(text)
+
+
+def test_a_target_is_left_alone_after_three_failures_and_longer_each_time() -> None:
+    pauses, now = Pauses(), 100.0
+    for _ in range(2):
+        pauses.failed("t", now)
+        assert pauses.paused(now) == []
+    lengths = []
+    for _ in range(10):
+        pauses.failed("t", now)
+        pauses.failed("t", now)  # sent before the pause began: tells nothing new
+        before = now
+        while pauses.paused(now):
+            now += 0.5
+        lengths.append(now - before)
+    assert lengths == [1, 2, 4, 8, 16, 32, LONGEST_PAUSE_S, LONGEST_PAUSE_S, LONGEST_PAUSE_S, LONGEST_PAUSE_S]
+    pauses.succeeded("t")
+    pauses.failed("t", now)
+    assert pauses.paused(now) == []
+
+
+def test_a_target_that_asks_for_a_pause_has_it_at_once() -> None:
+    pauses = Pauses()
+    pauses.failed("t", 0.0, 5.0)
+    assert (pauses.paused(4.9), pauses.paused(5.0)) == (["t"], [])
+
+
+def test_a_follower_works_on_its_own_terms_where_it_has_some() -> None:
+    class Slow:
+        name = "slow"
+        patience_s = 90.0
+
+        async def publish(self, events: object) -> None: ...
+
+    terms = terms_of(Slow())
+    assert (terms.patience_s, terms.lease_s, terms.retry_schedule_s) == (90.0, 180.0, RETRY_SCHEDULE_S)
