@@ -9,10 +9,10 @@ from jsonschema import Draft202012Validator
 
 import nostro
 from nostro.api.documentation_events import events_page
-from nostro.api.event_examples import examples
 from nostro.api.event_schemas import EVENT_TYPES, schema_document
 from nostro.domain.event import INTERNAL_TYPES, other_type, transaction_type
 from nostro.domain.transaction import Kind
+from nostro.ledger.event_examples import examples
 from nostro.store.documents import decode_document, encode_document
 from tests.client import Person, fresh
 from tests.contract.conftest import House
@@ -210,6 +210,12 @@ def test_an_operator_is_told_everything_and_never_of_a_wish_for_a_new_password(
     assert positions == sorted(set(positions))
     assert len(positions) + wishes == head
     assert not {event["type"].removeprefix("io.nostro.") for event in told} & INTERNAL_TYPES
+
+
+def test_who_asks_from_beyond_the_end_is_told_where_it_is(house: House, operator: Person) -> None:
+    for person in (house.client.register(), operator):
+        page = person.get(f"/api/events?after={10**15}").json()
+        assert (page["events"], page["next"]) == ([], house.tables.position())
 
 
 @pytest.mark.parametrize("limit", [1, 2, 5])

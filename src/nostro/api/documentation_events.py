@@ -8,9 +8,9 @@ import sys
 
 import msgspec
 
-from nostro.api.event_examples import examples
 from nostro.api.event_schemas import EVENT_TYPES, Json, schema_document
 from nostro.domain.event import SCHEMA_VERSION
+from nostro.ledger.event_examples import examples
 from nostro.store.documents import encode_document
 
 _HEAD = f"""\

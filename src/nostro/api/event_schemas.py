@@ -7,8 +7,8 @@ tests/contract/test_events.py.
 
 from typing import Any, NamedTuple
 
-from nostro.api.event_examples import examples
 from nostro.domain.event import schema_of
+from nostro.ledger.event_examples import examples
 
 Json = dict[str, Any]
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from nostro import __version__
-from nostro.cli import accounts, bench, followers, orders, transactions, transfers, users, verify
+from nostro.cli import accounts, bench, followers, orders, transactions, transfers, users, verify, webhooks
 from nostro.cli.session import AsJson, DataDir, Runtime
 from nostro.domain.errors import NostroError
 from nostro.embedded import EmbeddedError
@@ -28,6 +28,7 @@ app.add_typer(accounts.app, name="account")
 app.add_typer(orders.app, name="order")
 app.add_typer(followers.app, name="followers")
 app.add_typer(transactions.app, name="transaction")
+app.add_typer(webhooks.app, name="webhooks")
 app.command("transfer")(transfers.transfer)
 app.command("verify")(verify.verify)
 app.command("bench")(bench.bench)

@@ -62,6 +62,9 @@ class EventReader:
     database: Database
 
     async def after(self, position: int, limit: int, viewer: ObjectId | None) -> tuple[list[Event], int]:
-        """As `events_of`."""
+        """As `events_of`; but who asks from beyond the end is told where the end is, to go on from there."""
         async with self.database.connection() as connection:
-            return await events_of(connection, viewer, position, limit)
+            found, next_position = await events_of(connection, viewer, position, limit)
+            if not found and next_position == position:
+                next_position = min(position, await journal_position(connection))
+            return found, next_position

@@ -19,7 +19,8 @@ DESCRIPTIONS: Descriptions = {
         summary="What happened, from a place in the journal on",
         text="The next events behind `after`: those of the caller and of the caller's accounts; for operators "
         "and auditors, everybody's. Keep `next` and ask from there: nothing is missed, however long you were "
-        "away, and nothing comes twice. The events are those that webhooks and brokers are sent.",
+        "away, and nothing comes twice. From beyond the end `next` is the end, which is where to begin if only "
+        "what is to come matters. The events are those that webhooks and brokers are sent.",
         access=Access.USER,
         parameters=("after", "limit"),
         answers=(

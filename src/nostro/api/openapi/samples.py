@@ -17,7 +17,6 @@ from nostro.api.documents import (
     transaction_document,
 )
 from nostro.api.documents import user_document as _user_document
-from nostro.api.event_examples import examples
 from nostro.domain.account import AccountStatus
 from nostro.domain.ids import ObjectId
 from nostro.domain.money import Currency
@@ -31,6 +30,7 @@ from nostro.domain.transaction import (
     TransactionStatus,
 )
 from nostro.domain.user import Role
+from nostro.ledger.event_examples import examples
 from nostro.store.accounts import AccountRow
 from nostro.store.documents import encode_document
 from nostro.store.followers import FollowerState
