@@ -5,14 +5,14 @@ import asyncio
 import itertools
 import signal
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import asyncpg
 import pytest
 
 from nostro.embedded import Server
-from tests.client import Client, Person
+from tests.client import Client, Person, fresh
 from tests.conftest import TEMPLATE, Service, start
 
 SYSTEM_EMAIL, SYSTEM_PASSWORD = "system@example.com", "a system secret"
@@ -61,6 +61,19 @@ class House:
     client: Client
     system: Person
     tables: Tables
+    _staff: dict[str, Person] = field(default_factory=dict)
+
+    def staff(self, role: str) -> Person:
+        """The operator or the auditor of the house, made by the command line when first asked for."""
+        if role not in self._staff:
+            email = f"{fresh(role)}@example.com"
+            created = self.service.command(
+                *("user", "create", "--email", email, "--name", role, "--password", "a long secret"),
+                f"--{role}",
+            )
+            assert created.returncode == 0, created.stderr
+            self._staff[role] = self.client.log_in(email, "a long secret")
+        return self._staff[role]
 
     def funded(self, amount: object = 100, name: str = "Ann", **fields: object) -> tuple[Person, str]:
         """A new person with one account that holds `amount`."""
@@ -137,3 +150,9 @@ def house_of(open_house: Callable[..., House]) -> Callable[[str], House]:
 def house(house_of: Callable[[str], House]) -> House:
     """The house of the default dialect."""
     return house_of("backend-ledger")
+
+
+@pytest.fixture(scope="session")
+def staff(house: House) -> Callable[[str], Person]:
+    """A user of the house with a role that only the command line gives."""
+    return house.staff

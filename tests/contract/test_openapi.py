@@ -189,6 +189,7 @@ def test_what_is_answered_is_what_is_described(dialect: DialectName, house_of: C
     _look_at_standing_orders(house, witness)
     _look_at_events(house, witness, ann)
     _look_at_webhooks(witness, ann)
+    _look_at_reports(house, witness, ann)
     _look_at_pages(house, witness)
     witness.look("POST /api/auth/logout", ann.post("/api/auth/logout"))
     witness.look("GET /api/auth/logout", ann.get("/api/auth/logout"))
@@ -396,6 +397,29 @@ def _look_at_webhooks(witness: Witness, ann: Person) -> None:
             witness.look(change, ann.patch(path, body))
         witness.look("POST /api/webhooks/{webhook}/replay", ann.post(f"{path}/replay", {"from": 1}))
         witness.look("DELETE /api/webhooks/{webhook}", ann.delete(path))
+
+
+def _look_at_reports(house: House, witness: Witness, ann: Person) -> None:
+    for person in (ann, house.staff("operator")):
+        for verb, end in (
+            ("close", "1999-12-31"),
+            ("close", "1999-12-31"),
+            ("close", "soon"),
+            ("reopen", None),
+        ):
+            body = {"currency": "INR", "until": end, "reason": "to see"}
+            witness.look(f"POST /api/periods/{verb}", person.post(f"/api/periods/{verb}", body))
+        for path, queries in (
+            ("/api/periods", ("", "limit=0")),
+            ("/api/reports/trial-balance", ("", "position=1", "at=2026-01-01T00:00:00Z", "position=x")),
+            ("/api/reports/balances", ("by=owner&limit=1", "by=kind", "by=none", "cursor=x")),
+            (
+                "/api/reports/restatements",
+                ("currency=INR&until=1999-12-31", "currency=JPY&until=2026-01-01", ""),
+            ),
+        ):
+            for query in queries:
+                witness.look(f"GET {path}", person.get(f"{path}?{query}"))
 
 
 def _look_at_pages(house: House, witness: Witness) -> None:

@@ -4,28 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.client import Person, fresh
+from tests.client import Person
 from tests.contract.conftest import House
-
-
-@pytest.fixture(scope="module")
-def staff(house: House) -> Callable[[str], Person]:
-    """A user with a role that only the command line gives."""
-    made: dict[str, Person] = {}
-
-    def find(role: str) -> Person:
-        if role not in made:
-            email = f"{fresh(role)}@example.com"
-            created = house.service.command(
-                *("user", "create", "--email", email, "--name", role, "--password", "a long secret"),
-                f"--{role}",
-            )
-            assert created.returncode == 0, created.stderr
-            made[role] = house.client.log_in(email, "a long secret")
-        return made[role]
-
-    return find
-
 
 _REASON = {"reason": "asked for"}
 _NOT_THERE = "account_not_found"

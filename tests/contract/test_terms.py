@@ -170,7 +170,6 @@ def test_a_closed_period_takes_nothing_but_a_restatement_by_the_house(house: Hou
         late = {"effectiveAt": "2019-12-31T23:59:59Z", "restate": True}
         assert house.system.post("/api/transactions/initial-funds", body | late).status_code == 201
     finally:
-        # The role of the service may not delete a lock; the owner of the tables may.
         house.tables.script("DELETE FROM period_locks")
 
 

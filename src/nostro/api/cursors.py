@@ -6,6 +6,7 @@ what it carries is read by the same parsers as a query.
 """
 
 import hashlib
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import NamedTuple
 
@@ -14,9 +15,11 @@ from starlette.requests import Request
 
 from nostro.domain.errors import InvalidCursor
 from nostro.domain.history import Place
-from nostro.domain.money import INT64_MAX
 
 LONGEST_CURSOR = 8192
+# An account's 12 bytes and a 63-bit seq behind them.
+LARGEST_EDGE = (1 << 159) - 1
+_EDGE = re.compile(r"-1|0|[1-9][0-9]{0,48}", re.ASCII)
 _CHECK_BYTES = 8
 
 Query = dict[str, str]
@@ -25,7 +28,7 @@ Query = dict[str, str]
 class _Carried(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     of: str
     query: Query
-    edge: int
+    edge: str  # a number, of which some lists need more digits than JSON readers keep
     older: bool
 
 
@@ -38,7 +41,7 @@ class Asked(NamedTuple):
 
 def cursor_of(of: str, query: Query, place: Place) -> str:
     """`of` names the list: a cursor of one list is refused at another."""
-    carried = msgspec.json.encode(_Carried(of, query, place.edge, place.older))
+    carried = msgspec.json.encode(_Carried(of, query, str(place.edge), place.older))
     return urlsafe_b64encode(_check(carried) + carried).decode().rstrip("=")
 
 
@@ -55,7 +58,7 @@ def asked(request: Request, of: str, names: tuple[str, ...]) -> Asked:
         raise InvalidCursor("The cursor belongs to another list")
     if not given.items() <= carried.query.items():
         raise InvalidCursor("The cursor belongs to other filters; it carries them, so they can be left out")
-    return Asked(carried.query, Place(carried.edge, carried.older))
+    return Asked(carried.query, Place(int(carried.edge), carried.older))
 
 
 def _carried(text: str) -> _Carried:
@@ -70,7 +73,7 @@ def _carried(text: str) -> _Carried:
         found = msgspec.json.decode(carried, type=_Carried)
     except (ValueError, msgspec.DecodeError):
         raise InvalidCursor from None
-    if not -1 <= found.edge <= INT64_MAX:
+    if not _EDGE.fullmatch(found.edge) or int(found.edge) > LARGEST_EDGE:
         raise InvalidCursor
     return found
 

@@ -137,6 +137,17 @@ def _about_order(text: str, **more: Json) -> EventType:
     return _about_account(text, (), order=_ID, status=_TEXT, to=_ID, amount=_AMOUNT, **more)
 
 
+_CLOSED_UNTIL: Json = _TIME | {
+    "type": ["string", "null"],
+    "description": "What happened before is closed; null: nothing.",
+}
+
+
+def _about_period(text: str) -> EventType:
+    details = {"currency": _CURRENCY, "before": _CLOSED_UNTIL, "after": _CLOSED_UNTIL, "reason": _TEXT}
+    return EventType(text, {"actor": _ACTOR, "details": _record(details)}, ("actor",))
+
+
 _DETAILS = _record(
     {
         "name": {"type": ["string", "null"]},
@@ -214,6 +225,8 @@ EVENT_TYPES: dict[str, EventType] = {
         cause=_TEXT,
     ),
     "webhook.deleted": _about_user("A webhook was deleted.", webhook=_ID),
+    "period.closed": _about_period("The book of a currency was closed. Told to operators and auditors."),
+    "period.reopened": _about_period("It was opened again, from `after` on or as a whole."),
 }
 
 

@@ -7,7 +7,19 @@ from typing import Annotated
 import typer
 
 from nostro import __version__
-from nostro.cli import accounts, bench, followers, orders, transactions, transfers, users, verify, webhooks
+from nostro.cli import (
+    accounts,
+    bench,
+    followers,
+    orders,
+    periods,
+    reports,
+    transactions,
+    transfers,
+    users,
+    verify,
+    webhooks,
+)
 from nostro.cli.session import AsJson, DataDir, Runtime
 from nostro.domain.errors import NostroError
 from nostro.embedded import EmbeddedError
@@ -29,6 +41,8 @@ app.add_typer(orders.app, name="order")
 app.add_typer(followers.app, name="followers")
 app.add_typer(transactions.app, name="transaction")
 app.add_typer(webhooks.app, name="webhooks")
+app.add_typer(periods.app, name="period")
+app.add_typer(reports.app, name="report")
 app.command("transfer")(transfers.transfer)
 app.command("verify")(verify.verify)
 app.command("bench")(bench.bench)

@@ -9,7 +9,7 @@
     │                             InvalidAmount · InvalidKey · UnknownCurrency · SameAccount · InvalidResetLink
     │                             LogoutWithoutToken · UnknownPosition · InvalidCursor · TooManyEntries
     ├── Conflict 409              KeyConflict · EmailTaken · StatusConflict · RateChanged · TooManyWebhooks
-    │   │                         WebhookDisabled
+    │   │                         WebhookDisabled · PeriodConflict
     │   └── StoryOver             AlreadyCaptured · AlreadyVoided · HoldExpired · AlreadyReversed
     ├── Refused 400               AccountNotFound · SystemAccountNotFound · CurrencyMismatch · RateNotFound
     │                             AccountNotActive · PeriodClosed · NotAHold · NotReversible · ExceedsHeldAmount
@@ -237,6 +237,13 @@ class RateChanged(Conflict):
 
     code = "rate_changed"
     title = "The exchange rate is not the one that was expected"
+
+
+class PeriodConflict(Conflict):
+    """Carries `closedUntil`, if the book is closed at all."""
+
+    code = "period_conflict"
+    title = "The book is closed as far as this already, or not closed that far"
 
 
 class StoryOver(Conflict):

@@ -35,7 +35,7 @@ _OTHER_TYPES = {
     "PASSWORD_CHANGED": "user.password_changed",
     "LIMITS_CHANGED": "account.limits_changed",
 }
-_NOUNS_OF_TWO_WORDS = ("STANDING_ORDER", "PERIOD_LOCK")
+_NOUNS_OF_TWO_WORDS = ("STANDING_ORDER",)
 
 
 def transaction_type(kind: str) -> str:

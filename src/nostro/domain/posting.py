@@ -220,7 +220,8 @@ def _refusal_of_terms(
     if happened is not None:
         if happened > books.now:
             return InvalidField("effectiveAt", "must not be in the future")
-        closed_until = books.closed_until.get(source.currency)
+        closed = [books.closed_until.get(account.currency) for account in (source, target)]
+        closed_until = max((until for until in closed if until is not None), default=None)
         may_restate = request.terms.restate and caller.role in {Role.SYSTEM, Role.OPERATOR}
         if closed_until is not None and happened < closed_until and not may_restate:
             return PeriodClosed(closedUntil=closed_until)

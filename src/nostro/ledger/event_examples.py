@@ -122,6 +122,7 @@ _ORDERS: tuple[tuple[str, str, dict[str, object]], ...] = (
     ("COMPLETED", "COMPLETED", {}),
     ("FAILED", "ACTIVE", {"occurrence": 3, "attempts": 5, "code": "insufficient_funds"}),
 )
+_PERIOD: dict[str, object] = {"currency": "INR", "reason": "October was reported"}
 _NO_LIMITS = dict.fromkeys(("ceiling", "single", "daily", "monthly", "hourly")) | {"floor": 0}
 _HAPPENINGS = (
     _REGISTERED,
@@ -161,6 +162,13 @@ _HAPPENINGS = (
         kind="WEBHOOK_DISABLED",
         actor=None,
         details={"webhook": _WEBHOOK, "cause": "The receiver answered 410 Gone"},
+    ),
+    *(
+        _REGISTERED._replace(kind=kind, actor=_OPERATOR, user_id=None, details=details)
+        for kind, details in (
+            ("PERIOD_CLOSED", _PERIOD | {"before": None, "after": "2026-11-01T00:00:00.000Z"}),
+            ("PERIOD_REOPENED", _PERIOD | {"before": "2026-11-01T00:00:00.000Z", "after": None}),
+        )
     ),
 )
 

@@ -16,7 +16,9 @@ from nostro.ledger.following import Following
 from nostro.ledger.head import JournalWatch
 from nostro.ledger.history import History
 from nostro.ledger.passwords import Passwords
+from nostro.ledger.periods import Periods
 from nostro.ledger.previews import Previews
+from nostro.ledger.reports import Reports
 from nostro.ledger.standing_orders import StandingOrders
 from nostro.ledger.sweeper import sweep
 from nostro.ledger.transfers import Transfers
@@ -41,6 +43,8 @@ class Ledger:
     standing_orders: StandingOrders
     watch: JournalWatch
     webhook_deliveries: WebhookDeliveries
+    periods: Periods
+    reports: Reports
     house_currency: Currency
     counts: Counts
     policy: Policy
@@ -88,6 +92,8 @@ async def open_ledger(
                 standing_orders=StandingOrders(database, house_currency),
                 watch=watch,
                 webhook_deliveries=WebhookDeliveries(database),
+                periods=Periods(database),
+                reports=Reports(database),
                 house_currency=house_currency,
                 counts=counts,
                 policy=policy,

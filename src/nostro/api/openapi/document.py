@@ -14,6 +14,8 @@ from nostro.api.openapi import (
     follow_ups,
     history,
     pages,
+    periods,
+    reports,
     standing_orders,
     stream,
     transactions,
@@ -38,6 +40,8 @@ DESCRIPTIONS: Descriptions = (
     | stream.DESCRIPTIONS
     | standing_orders.DESCRIPTIONS
     | webhooks.DESCRIPTIONS
+    | reports.DESCRIPTIONS
+    | periods.DESCRIPTIONS
     | pages.DESCRIPTIONS
 )
 
@@ -131,11 +135,24 @@ def document_of(dialect: DialectName) -> Document:
         "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
         "paths": _paths(dialect),
         "components": {
-            "schemas": SCHEMAS | history.SCHEMAS | standing_orders.SCHEMAS,
-            "parameters": PARAMETERS | history.PARAMETERS | standing_orders.PARAMETERS,
+            "schemas": _gathered(
+                SCHEMAS, *(room.SCHEMAS for room in (history, standing_orders, periods, reports))
+            ),
+            "parameters": _gathered(
+                PARAMETERS, *(room.PARAMETERS for room in (history, standing_orders, reports))
+            ),
             "securitySchemes": _SECURITY_SCHEMES,
         },
     }
+
+
+def _gathered(*parts: dict[str, Json]) -> dict[str, Json]:
+    """All parts as one; a name that two rooms give to different things is an error."""
+    together: dict[str, Json] = {}
+    for part in parts:
+        for name, schema in part.items():
+            assert together.setdefault(name, schema) == schema, f"two things are called {name}"
+    return together
 
 
 def _paths(configured: DialectName) -> Json:

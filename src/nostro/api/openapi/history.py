@@ -55,7 +55,7 @@ _RENT_LINE = EntryRow(
     counterparty_name="Bob",
 )
 _ENTRY = plain(entry_document(_RENT_LINE, RUPEE))
-_CURSORS: Json = {
+CURSORS: Json = {
     "nextCursor": {"type": ["string", "null"], "description": "Where the list goes on; null at its end."},
     "previousCursor": {"type": ["string", "null"], "description": "The same, in the other direction."},
     "more": {"type": "boolean", "description": "Whether the list goes on: `nextCursor` is there."},
@@ -106,11 +106,11 @@ SCHEMAS: dict[str, Json] = {
     ),
 }
 
-_BOUND: Json = {
+BOUND: Json = {
     "type": "string",
     "pattern": r"^\d{4}-\d{2}-\d{2}([Tt]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?([Zz]|[+ -]\d{2}:?\d{2}))?$",
 }
-_MOMENT: Json = {
+MOMENT: Json = {
     "type": "string",
     "pattern": r"^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?([Zz]|[+ -]\d{2}:?\d{2})$",
 }
@@ -132,9 +132,9 @@ def _words(words: type[Direction | Kind | Step]) -> Json:
 
 _QUERY: tuple[Json, ...] = (
     query_parameter(
-        "from", "Recorded at this moment or later; a date: from its first instant.", _BOUND, "2026-11-01"
+        "from", "Recorded at this moment or later; a date: from its first instant.", BOUND, "2026-11-01"
     ),
-    query_parameter("to", "Recorded before this moment; a date: up to its end.", _BOUND, "2026-11-30"),
+    query_parameter("to", "Recorded before this moment; a date: up to its end.", BOUND, "2026-11-30"),
     query_parameter("tz", "The time zone whose days dates are; UTC unless given.", TEXT, "Asia/Kolkata"),
     query_parameter("direction", "Only these entries (any case).", _words(Direction), "DEBIT"),
     query_parameter("counterparty", "Only with this account opposite.", ref("GivenId"), BOB_ACCOUNT_ID),
@@ -148,27 +148,28 @@ _QUERY: tuple[Json, ...] = (
         "must be the same.",
         TEXT,
     ),
-    query_parameter(
-        "order",
-        "desc: newest first, as is usual; asc: oldest first.",
-        {"type": "string", "enum": ["desc", "asc"]},
-        "desc",
-    ),
     query_parameter("step", f"How long a step is; at most {MOST_STEPS} steps.", _words(Step), "day"),
     query_parameter(
         "effectiveAt",
         "The balance as it was at this moment; now, unless given or later.",
-        _MOMENT,
+        MOMENT,
         "2026-11-20T12:00:00Z",
     ),
     query_parameter(
         "knownAt",
         "As far as was recorded by this moment; now, unless given or later.",
-        _MOMENT,
+        MOMENT,
         "2026-12-01T00:00:00Z",
     ),
 )
-PARAMETERS: dict[str, Json] = {parameter["name"]: parameter for parameter in _QUERY}
+# A standing order is called `order`, too.
+_ORDER = query_parameter(
+    "order",
+    "desc: newest first, as is usual; asc: oldest first.",
+    {"type": "string", "enum": ["desc", "asc"]},
+    "desc",
+)
+PARAMETERS: dict[str, Json] = {parameter["name"]: parameter for parameter in _QUERY} | {"pageOrder": _ORDER}
 
 DESCRIPTIONS: Descriptions = {
     ("GET", f"{ACCOUNTS}/{{account}}/entries"): Description(
@@ -181,11 +182,11 @@ DESCRIPTIONS: Descriptions = {
         "that the filters keep, so a page may be short, or empty, and the list go on. One's own account; "
         "operators and auditors see every account.",
         access=Access.USER,
-        parameters=("account", *_FILTER_PARAMETERS, "order", "limit", "cursor"),
+        parameters=("account", *_FILTER_PARAMETERS, "pageOrder", "limit", "cursor"),
         answers=(
             Success(
                 "One page.",
-                {"accountId": ref("Id"), "currency": CURRENCY, "entries": list_of("Entry")} | _CURSORS,
+                {"accountId": ref("Id"), "currency": CURRENCY, "entries": list_of("Entry")} | CURSORS,
                 {"accountId": ANN_ACCOUNT_ID, "currency": "INR", "entries": [_ENTRY]} | _TURNED,
             ),
         ),

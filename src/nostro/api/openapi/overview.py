@@ -29,5 +29,6 @@ TAGS = {
     "Events": "What happened and what happens, told to whom it concerns.",
     "Standing orders": "Transfers made later, once or again and again.",
     "Webhooks": "Events sent to a URL, signed.",
+    "Reports": "The books as a whole, for operators and auditors.",
     "Service": "Health, errors explained, this description.",
 }

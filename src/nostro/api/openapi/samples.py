@@ -98,6 +98,7 @@ RENT = _transaction(Kind.TRANSFER, "rent-november", _ANN_ROW.id, _BOB_ROW.id, 10
 _SEEN = SeenTransaction(RENT, _ANN.id, _BOB.id, _ANN.name, _ANN.email, _BOB.name, _BOB.email)
 
 ANN_ID = _ANN.id.hex()
+OPERATOR_ID = _id(0x31).hex()
 ANN_ACCOUNT_ID = _ANN_ROW.id.hex()
 BOB_ACCOUNT_ID = _BOB_ROW.id.hex()
 SHOP_ACCOUNT_ID = _id(0x15).hex()

@@ -166,6 +166,8 @@ CREATE TABLE period_locks (
   closed_at    timestamptz NOT NULL,
   CONSTRAINT period_locks_pkey PRIMARY KEY (currency)
 );
+-- A handful of rows a year, in a table that has one for every account.
+CREATE INDEX events_period_idx ON events (position) WHERE kind IN ('PERIOD_CLOSED', 'PERIOD_REOPENED');
 
 ALTER TABLE entries ADD COLUMN effective_at timestamptz;
 -- Few entries are recorded later than they happened; these are what the second axis of time asks for.
@@ -249,3 +251,4 @@ $$;
 GRANT SELECT ON transaction_rows TO nostro_runtime;
 GRANT SELECT, INSERT ON legs, currencies TO nostro_runtime;
 GRANT SELECT, INSERT, UPDATE ON summaries, limits, rates, period_locks TO nostro_runtime;
+GRANT DELETE ON period_locks TO nostro_runtime;
