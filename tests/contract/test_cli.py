@@ -29,7 +29,8 @@ SOURCE = Path(__file__).parent.parent.parent / "src"
 COMMANDS = [
     *("serve", "config", "version", "verify", "transfer", "bench"),
     *("user create", "user list", "account open", "account list", "account show", "account edit"),
-    *("account status", "account events"),
+    *("account status", "account events", "account limits"),
+    *("currency list", "currency register", "rate list", "rate set"),
     *("transaction show", "transaction capture", "transaction void", "transaction extend"),
     "transaction reverse",
     *("order list", "order show", "order pause", "order resume", "order cancel"),
@@ -178,6 +179,47 @@ def test_accounts_are_opened_listed_shown_and_their_status_changed(house: House,
     assert "password" not in json.dumps(people)
 
 
+def test_accounts_are_described_and_limited(house: House, beside: Nostro) -> None:
+    person, account = house.funded(10)
+    said(beside("account", "edit", account, "--name", "Rent", "--metadata", '{"rooms": 2.50}', "--json"))
+    shown = said(beside("account", "edit", account, "--name", "", "--reference", "FLAT-12", "--json"))
+    assert (shown["name"], shown["reference"], shown["metadata"]) == (None, "FLAT-12", {"rooms": 2.5})
+    limits = ("account", "limits", account)
+    reason = ("--reason", "agreed", "--json")
+    made = said(beside(*limits, "--floor", "-5.50", "--daily", "100", "--hourly", "3", *reason))
+    assert made["limits"] == {
+        "floor": "-5.5",
+        "ceiling": None,
+        "single": None,
+        "daily": "100",
+        "monthly": None,
+        "hourly": 3,
+    }
+    assert person.send(account, person.open_account(), "15.5").status_code == 201
+    assert said(beside(*limits, "--json"))["used"] == {"hourly": 1, "daily": "15.5", "monthly": "15.5"}
+    assert said(beside(*limits, "--daily", "none", "--hourly", "none", *reason))["used"] == {}
+    assert "floor    -5.5" in beside(*limits).stdout
+    events = said(beside("account", "events", account, "--json"))
+    assert [event["kind"] for event in events] == [
+        *("LIMITS_CHANGED", "LIMITS_CHANGED", "ACCOUNT_DETAILS_CHANGED", "ACCOUNT_DETAILS_CHANGED"),
+        "ACCOUNT_OPENED",
+    ]
+    assert events[0]["details"]["before"]["daily"] == 10_000
+    assert "by the command line" in beside("account", "events", account).stdout
+
+
+def test_assets_are_registered_and_exchanged_at_a_rate(house: House, beside: Nostro) -> None:
+    code = fresh("A").replace("-", "").upper()[:12]
+    made = said(beside("currency", "register", code, "--exponent", "9", "--name", "Watts", "--json"))
+    assert made == {"code": code, "exponent": 9, "name": "Watts", "custom": True}
+    assert made in said(beside("currency", "list", "--json"))
+    said(beside("account", "open", "--email", house.system.email, "--currency", code, "--json"))
+    rate = ("rate", "set", "INR", code.lower(), "0.50", "--email", house.system.email)
+    assert said(beside(*rate, "--json"))["rate"] == "0.5"
+    assert f"1 INR = 0.5 {code}  by {house.system.id}" in beside("rate", "list").stdout
+    assert house.system.get(f"/api/rates/INR/{code}").json()["rate"]["rate"] == 0.5
+
+
 def test_a_transfer_by_hand_follows_the_same_rules_and_the_same_keys(house: House, beside: Nostro) -> None:
     person, account = house.funded(10)
     other, key = person.open_account(), fresh()
@@ -226,6 +268,19 @@ REFUSALS = [
     ("account open --email nobody@example.com", "not_found"),
     ("account open --email {email} --currency ZZZ", "unknown_currency"),
     ("account open --email system@example.com", "status_conflict"),
+    ("account edit {account} --metadata []", "invalid_field"),
+    (f"account edit {NOBODY} --name x", "account_not_found"),
+    ("account limits {account} --daily 5", "missing_field"),
+    ("account limits {account} --daily -5 --reason x", "invalid_amount"),
+    ("account limits {account} --hourly 1.5 --reason x", "invalid_field"),
+    ("account limits {account} --floor 10.01 --reason x", "limit_conflict"),
+    (f"account limits {NOBODY}", "account_not_found"),
+    (f"account events {NOBODY}", "account_not_found"),
+    ("currency register USD --exponent 2 --name Dollars", "invalid_field"),
+    ("rate set INR KWD 1 --email {email}", "not_system_user"),
+    ("rate set INR KWD 1 --email system@example.com", "system_account_not_found"),
+    ("rate set INR KWD 0 --email system@example.com", "invalid_field"),
+    ("rate set INR KWD 1 --email nobody@example.com", "not_found"),
     ("order list --email nobody@example.com", "not_found"),
     ("order list --status LATE", "invalid_field"),
     ("order show nonsense", "invalid_id"),
@@ -297,6 +352,8 @@ TAMPERED = {
     "09_every_name_is_known": f"UPDATE transactions SET requested_by = '\\x{NOBODY}' "
     f"WHERE position = {TRANSFER}",
     "10_openings_are_in_the_journal": "DELETE FROM events WHERE kind = 'ACCOUNT_OPENED'",
+    "15_limits_count_what_was_spent": "UPDATE accounts SET limited = true WHERE NOT settlement",
+    "16_currencies_have_their_places": "UPDATE accounts SET exponent = 3 WHERE NOT settlement",
     "12_stories_add_up": "INSERT INTO summaries (position, amount, status, account_id, updated_at) "
     f"SELECT position, amount, 'COMPLETED', from_account, now() FROM transactions WHERE position = {TRANSFER}",
     "13_held_amounts_follow_each_other": f"UPDATE transactions SET kind = 'HOLD' WHERE position = {TRANSFER}",

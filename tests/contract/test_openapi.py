@@ -183,6 +183,7 @@ def test_what_is_answered_is_what_is_described(dialect: DialectName, house_of: C
     house, witness = house_of(dialect.value), Witness(dialect)
     ann = _sign_in(house, witness)
     _look_at_accounts(house, witness, ann)
+    _look_at_currencies(house, witness, ann)
     _move_money(house, witness, ann)
     _look_at_transactions(witness, ann)
     _look_at_histories(witness, ann)
@@ -263,6 +264,30 @@ def _look_at_accounts(house: House, witness: Witness, ann: Person) -> None:
             answer = ann.post(f"{path}/{verb}", {"reason": "to see"})
             witness.look(f"POST /api/accounts/{{account}}/{verb}", answer)
         witness.look("GET /api/accounts/{account}/events", ann.get(f"{path}/events"))
+        limits = {"daily": 10, "reason": "to see"}
+        witness.look("GET /api/accounts/{account}/limits", ann.get(f"{path}/limits"))
+        witness.look("PUT /api/accounts/{account}/limits", ann.put(f"{path}/limits", limits))
+        witness.look("PATCH /api/accounts/{account}/limits", ann.patch(f"{path}/limits", {"daily": "x"}))
+
+
+def _look_at_currencies(house: House, witness: Witness, ann: Person) -> None:
+    register, rate = "POST /api/currencies", "PUT /api/rates/{base}/{quote}"
+    asset = {"code": f"A{fresh('x').replace('-', '')}"[:12], "exponent": 3, "name": "Asset"}
+    for person, given in ((ann, asset), (house.system, asset), (house.system, asset)):
+        witness.look(register, person.post("/api/currencies", given))
+    witness.look(register, house.system.post("/api/currencies", asset | {"code": "USD"}))
+    witness.look("GET /api/currencies", ann.get("/api/currencies"))
+    house.system.post("/api/accounts", {"currency": asset["code"]})
+    for person, quote, given in (
+        (ann, asset["code"], 1),
+        (house.system, asset["code"], "0.0119"),
+        (house.system, asset["code"], 0),
+        (house.system, "CAD", 1),
+        (house.system, "ZZZ", 1),
+    ):
+        witness.look(rate, person.put(f"/api/rates/INR/{quote}", {"rate": given}))
+        witness.look("GET /api/rates/{base}/{quote}", ann.get(f"/api/rates/INR/{quote}"))
+    witness.look("GET /api/rates", ann.get("/api/rates"))
 
 
 def _move_money(house: House, witness: Witness, ann: Person) -> None:

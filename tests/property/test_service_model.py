@@ -6,14 +6,13 @@ from collections.abc import AsyncIterator
 from fractions import Fraction
 from typing import Any
 
-import asyncpg
 import pytest
 
 from nostro.domain.account import AccountStatus
 from nostro.domain.books import Posted
 from nostro.domain.errors import InsufficientFunds, KeyConflict, NostroError
 from nostro.domain.ids import ObjectId
-from nostro.domain.money import Currency, parse_amount
+from nostro.domain.money import Amount, Currency, parse_amount
 from nostro.domain.user import Claims, Role
 from nostro.ledger.service import Ledger, open_ledger
 from tests.concurrency.bank import token_of
@@ -77,19 +76,17 @@ class Life:
         }
 
     async def _set_limits(self, chance: random.Random) -> None:
-        """As the owner of the tables; no command sets them yet."""
-        connection = await asyncpg.connect(self._url)
         for account, head in self.world.accounts.items():
             if not head["settlement"]:
                 head["floor"] = chance.choice([0, 0, -500])
                 head["ceiling"] = chance.choice([None, 20_000])
-                await connection.execute(
-                    "UPDATE accounts SET floor = $2, ceiling = $3 WHERE id = $1",
-                    account,
-                    head["floor"],
-                    head["ceiling"],
-                )
-        await connection.close()
+                await self.ledger.limits.set(None, account, self._bounds(head), "as agreed")
+
+    def _bounds(self, head: dict[str, Any]) -> dict[str, Amount | None]:
+        bounds = {"floor": head["floor"], "ceiling": head["ceiling"]}
+        return {
+            name: None if minor is None else Amount(minor, head["places"]) for name, minor in bounds.items()
+        }
 
     def wish(self, chance: random.Random, earlier: list[dict[str, Any]]) -> dict[str, Any]:
         """By number: the same for every ledger of one seed."""

@@ -5,17 +5,15 @@ from urllib.parse import unquote
 from starlette.requests import Request
 from starlette.responses import Response
 
-from nostro.api.bodies import Fields, read_fields, string_of
+from nostro.api.bodies import read_fields, string_of
 from nostro.api.desk import Desk
 from nostro.api.details import details_of
 from nostro.api.documents import account_document, balance_document, json_answer, user_document
 from nostro.api.paging import page_of
 from nostro.api.searching import wanted_of
-from nostro.domain.errors import InvalidId, NotFound, NotSystemUser, UnknownAccount, UnknownCurrency
+from nostro.domain.errors import InvalidId, NotFound, NotSystemUser, UnknownAccount
 from nostro.domain.ids import parse_id
-from nostro.domain.money import Currency
 from nostro.domain.user import Role
-from nostro.ledger.currencies import currency_of
 from nostro.ledger.users import canonical_email
 from nostro.store.accounts import ANY_ACCOUNT
 
@@ -23,18 +21,10 @@ from nostro.store.accounts import ANY_ACCOUNT
 async def open_account(request: Request, desk: Desk) -> Response:
     user = await desk.user(request)
     fields = await read_fields(request)
-    currency = _currency(fields, desk.ledger.house_currency)
+    code = string_of(fields, "currency")
+    currency = await desk.ledger.currencies.of(code) if code else desk.ledger.house_currency
     row = await desk.ledger.accounts.open(user, currency, details_of(fields))
     return desk.answer(request, "account_opened", {"account": account_document(row)})
-
-
-def _currency(fields: Fields, house: Currency) -> Currency:
-    code = string_of(fields, "currency")
-    if code is None or code == "":
-        return house
-    if not isinstance(code, str):
-        raise UnknownCurrency
-    return currency_of(code)
 
 
 async def list_accounts(request: Request, desk: Desk) -> Response:

@@ -93,7 +93,7 @@ def _transaction_path(parts: list[str], words: list[str]) -> Canonical:
 # Words that are routes; whatever stands beside them in a path is a client's own and keeps its spelling.
 _WORDS = frozenset(
     {"all", "balance", "by-email", "by-key", "history", "account", "bulk", "status", "system", "user"}
-    | {"activate", "reopen", "deactivate", "freeze", "suspend", "block", "close", "events"}
+    | {"activate", "reopen", "deactivate", "freeze", "suspend", "block", "close", "events", "limits"}
     | {"capture", "exchange", "extend", "reverse", "void"}
     | {"entries", "series", "statement"}
 )

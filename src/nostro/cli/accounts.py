@@ -12,7 +12,6 @@ from nostro.domain.errors import NotFound
 from nostro.domain.ids import parse_id, show_id
 from nostro.domain.money import show_amount
 from nostro.ledger.accounts import parse_status
-from nostro.ledger.currencies import currency_of
 from nostro.ledger.service import Ledger
 from nostro.ledger.users import valid_name
 from nostro.settings import Settings
@@ -66,7 +65,7 @@ def _line(one: dict[str, Any]) -> str:
 def open_account(
     context: typer.Context,
     email: Annotated[str, typer.Option(help="The owner's e-mail address.")],
-    currency: Annotated[str | None, typer.Option(help="ISO 4217 code (default NOSTRO_CURRENCY).")] = None,
+    currency: Annotated[str | None, typer.Option(help="Its code (default NOSTRO_CURRENCY).")] = None,
     name: Name = None,
     description: Description = None,
     reference: Reference = None,
@@ -84,7 +83,8 @@ def open_account(
         owner = await ledger.users.by_email(email)
         if owner is None:
             raise NotFound("There is no user with this e-mail address")
-        row = await ledger.accounts.open(owner, currency_of(currency or settings.currency), given)
+        wanted = await ledger.currencies.of(currency or settings.currency)
+        row = await ledger.accounts.open(owner, wanted, given)
         return _document(row)
 
     made = with_ledger(context, data_dir, work)

@@ -10,9 +10,12 @@ from nostro import __version__
 from nostro.cli import (
     accounts,
     bench,
+    currencies,
     followers,
+    limits,
     orders,
     periods,
+    rates,
     reports,
     transactions,
     transfers,
@@ -36,7 +39,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(users.app, name="user")
+accounts.app.command("limits")(limits.limits)
 app.add_typer(accounts.app, name="account")
+app.add_typer(currencies.app, name="currency")
+app.add_typer(rates.app, name="rate")
 app.add_typer(orders.app, name="order")
 app.add_typer(followers.app, name="followers")
 app.add_typer(transactions.app, name="transaction")

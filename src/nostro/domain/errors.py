@@ -8,8 +8,9 @@
     ├── BadRequest 400            MalformedJson · DuplicateField · MissingField · InvalidField · InvalidId
     │                             InvalidAmount · InvalidKey · UnknownCurrency · SameAccount · InvalidResetLink
     │                             LogoutWithoutToken · UnknownPosition · InvalidCursor · TooManyEntries
-    ├── Conflict 409              KeyConflict · EmailTaken · StatusConflict · RateChanged · TooManyWebhooks
-    │   │                         WebhookDisabled · PeriodConflict
+    ├── Conflict 409              KeyConflict · EmailTaken · StatusConflict · LimitConflict
+    │   │                         CurrencyTaken · RateTaken · RateChanged · TooManyWebhooks · WebhookDisabled
+    │   │                         PeriodConflict
     │   └── StoryOver             AlreadyCaptured · AlreadyVoided · HoldExpired · AlreadyReversed
     ├── Refused 400               AccountNotFound · SystemAccountNotFound · CurrencyMismatch · RateNotFound
     │                             AccountNotActive · PeriodClosed · NotAHold · NotReversible · ExceedsHeldAmount
@@ -178,7 +179,7 @@ class InvalidKey(BadRequest):
 
 class UnknownCurrency(BadRequest):
     code = "unknown_currency"
-    title = "The currency is not in ISO 4217"
+    title = "The currency is neither in ISO 4217 nor registered here"
 
 
 class SameAccount(BadRequest):
@@ -230,6 +231,23 @@ class EmailTaken(Conflict):
 class StatusConflict(Conflict):
     code = "status_conflict"
     title = "It cannot change from the status it is in to this one"
+
+
+class LimitConflict(Conflict):
+    """Carries `field`, and the `available` or `balance` against it, in minor units of `currency`."""
+
+    code = "limit_conflict"
+    title = "The limit contradicts what is in the account"
+
+
+class CurrencyTaken(Conflict):
+    code = "currency_taken"
+    title = "There is a currency of this code already, and what it is never changes"
+
+
+class RateTaken(Conflict):
+    code = "rate_taken"
+    title = "Another system user exchanges between these two currencies"
 
 
 class RateChanged(Conflict):

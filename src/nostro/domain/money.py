@@ -6,9 +6,10 @@ than the currency has and at most 10**15 minor units. tests/unit/test_money.py h
 
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import lru_cache
 
-from nostro.domain.errors import InvalidAmount
+from nostro.domain.errors import InvalidAmount, InvalidField
 
 MAX_MINOR = 10**15
 INT64_MAX = 2**63 - 1
@@ -16,6 +17,7 @@ INT64_MIN = -(2**63)
 # The longest text that can still be an amount: 16 digits, a point and a fraction whose zeros add nothing.
 MAX_TEXT = 64
 
+_RATE = re.compile(r"(?:0|[1-9][0-9]{0,11})(?:\.[0-9]{1,12})?", re.ASCII)
 _AMOUNT = re.compile(r"(0|[1-9][0-9]{0,15})(?:\.([0-9]+))?", re.ASCII)
 
 
@@ -42,7 +44,7 @@ class Amount:
         if self.scale > exponent:
             raise InvalidAmount(f"The currency has {exponent} decimal places")
         minor: int = self.digits * 10 ** (exponent - self.scale)
-        if minor > MAX_MINOR:
+        if abs(minor) > MAX_MINOR:
             raise InvalidAmount("The amount is larger than 10^15 minor units")
         return minor
 
@@ -61,6 +63,24 @@ class Amount:
 
 def parse_amount(text: str) -> Amount:
     """The amount that `text` writes; `InvalidAmount` for anything outside the grammar, and for zero."""
+    amount = _parse(text)
+    if amount.digits == 0:
+        raise InvalidAmount("The amount must be greater than zero")
+    return amount
+
+
+def parse_bound(text: str) -> Amount:
+    """As `parse_amount`, for what an account may have or pay: zero too, and less with a minus sign."""
+    unsigned = text.removeprefix("-")
+    amount = _parse(unsigned)
+    if unsigned == text:
+        return amount
+    if amount.digits == 0:
+        raise InvalidAmount("Zero has no sign")
+    return Amount(-amount.digits, amount.scale)
+
+
+def _parse(text: str) -> Amount:
     if len(text) > MAX_TEXT:
         raise InvalidAmount("The amount is too long")
     match = _AMOUNT.fullmatch(text)
@@ -68,10 +88,7 @@ def parse_amount(text: str) -> Amount:
         raise InvalidAmount("An amount is ASCII digits with at most one decimal point, such as 10 or 10.50")
     whole, fraction = match.groups()
     fraction = fraction.rstrip("0") if fraction else ""
-    digits = int(whole + fraction)
-    if digits == 0:
-        raise InvalidAmount("The amount must be greater than zero")
-    return Amount(digits, len(fraction))
+    return Amount(int(whole + fraction), len(fraction))
 
 
 @lru_cache(maxsize=65536)
@@ -83,3 +100,15 @@ def show_amount(minor: int, exponent: int) -> str:
     sign = "-" if minor < 0 else ""
     places = f"{fraction:0{exponent}d}".rstrip("0")
     return f"{sign}{whole}.{places}" if places else f"{sign}{whole}"
+
+
+def parse_rate(text: str) -> Decimal:
+    """An exchange rate: greater than zero, below 10**12, with at most 12 places. Raises `InvalidField`."""
+    if not _RATE.fullmatch(text) or not Decimal(text):
+        raise InvalidField("rate", "must be a positive decimal number with at most 12 places")
+    return Decimal(text)
+
+
+def show_rate(rate: Decimal) -> str:
+    """The shortest exact decimal."""
+    return f"{rate.normalize():f}"

@@ -75,7 +75,7 @@ class Accounts:
         """
         reason = valid_name(reason, "reason")
         async with self.database.transaction() as connection:
-            locked = await _locked(connection, account, actor)
+            locked = await locked_for(connection, account, actor)
             _check_change(locked, after, by_operator=is_operator(actor))
             row = await accounts.set_status(connection, account, after)
             await journal.append_event(
@@ -97,7 +97,7 @@ class Accounts:
         the command line. Raises `UnknownAccount`.
         """
         async with self.database.transaction() as connection:
-            row = await _locked(connection, account, actor)
+            row = await locked_for(connection, account, actor)
             before = {name: value for name in given if (value := row.details[name]) != given[name]}
             if not before:
                 return row
@@ -113,8 +113,11 @@ def is_operator(actor: User | None) -> bool:
     return actor is None or actor.role is Role.OPERATOR
 
 
-async def _locked(connection: Connection, account: ObjectId, actor: User | None) -> AccountRow:
-    """The account under its lock; `UnknownAccount` unless it is the actor's or the actor is an operator."""
+async def locked_for(connection: Connection, account: ObjectId, actor: User | None) -> AccountRow:
+    """The account, locked until the transaction ends.
+
+    Raises `UnknownAccount` unless it is the actor's or the actor is an operator.
+    """
     row = await accounts.lock_account(connection, account)
     if row is None or (actor and not is_operator(actor) and row.owner != actor.id):
         raise UnknownAccount

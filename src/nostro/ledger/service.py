@@ -10,14 +10,17 @@ from nostro.ledger.accounts import Accounts
 from nostro.ledger.balances import BalanceReader
 from nostro.ledger.committer import Committer
 from nostro.ledger.counts import Counts
+from nostro.ledger.currencies import Currencies
 from nostro.ledger.events import EventReader
 from nostro.ledger.follow_ups import FollowUps
 from nostro.ledger.following import Following
 from nostro.ledger.head import JournalWatch
 from nostro.ledger.history import History
+from nostro.ledger.limits import Limits
 from nostro.ledger.passwords import Passwords
 from nostro.ledger.periods import Periods
 from nostro.ledger.previews import Previews
+from nostro.ledger.rates import Rates
 from nostro.ledger.reports import Reports
 from nostro.ledger.standing_orders import StandingOrders
 from nostro.ledger.sweeper import sweep
@@ -33,6 +36,9 @@ class Ledger:
     database: Database
     users: Users
     accounts: Accounts
+    limits: Limits
+    currencies: Currencies
+    rates: Rates
     transfers: Transfers
     follow_ups: FollowUps
     previews: Previews
@@ -78,6 +84,7 @@ async def open_ledger(
             JournalWatch(database) as watch,
         ):
             transfers = Transfers(database, committer)
+            currencies = Currencies(database)
             yield Ledger(
                 database=database,
                 users=Users(database, passwords, house_currency),
@@ -85,6 +92,9 @@ async def open_ledger(
                 transfers=transfers,
                 follow_ups=FollowUps(database, committer),
                 previews=Previews(database, policy, transfers),
+                limits=Limits(database),
+                currencies=currencies,
+                rates=Rates(database, currencies),
                 balances=balances,
                 events=EventReader(database),
                 following=Following(database),

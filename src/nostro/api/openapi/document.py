@@ -10,9 +10,11 @@ from nostro.api.openapi import (
     account_states,
     accounts,
     auth,
+    currencies,
     events,
     follow_ups,
     history,
+    limits,
     pages,
     periods,
     reports,
@@ -33,6 +35,8 @@ DESCRIPTIONS: Descriptions = (
     auth.DESCRIPTIONS
     | accounts.DESCRIPTIONS
     | account_states.DESCRIPTIONS
+    | limits.DESCRIPTIONS
+    | currencies.DESCRIPTIONS
     | history.DESCRIPTIONS
     | transactions.DESCRIPTIONS
     | follow_ups.DESCRIPTIONS

@@ -24,6 +24,7 @@ members in later versions.
 TAGS = {
     "Authentication": "Becoming a user, logging in and out.",
     "Accounts": "Opening accounts, their balances and their status.",
+    "Currencies": "What accounts are opened in, and the rates between them.",
     "History": "What happened to an account, line by line and over time.",
     "Transactions": "Moving money, and what was moved.",
     "Events": "What happened and what happens, told to whom it concerns.",

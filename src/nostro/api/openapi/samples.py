@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from nostro.api.account_states import event_document
+from nostro.api.currencies import currency_document, rate_document
 from nostro.api.documents import (
     Document,
     account_document,
@@ -17,6 +18,7 @@ from nostro.api.documents import (
     transaction_document,
 )
 from nostro.api.documents import user_document as _user_document
+from nostro.api.limits import limits_document
 from nostro.domain.account import AccountStatus
 from nostro.domain.ids import ObjectId
 from nostro.domain.money import Currency
@@ -32,8 +34,10 @@ from nostro.domain.transaction import (
 from nostro.domain.user import Role
 from nostro.ledger.event_examples import examples
 from nostro.store.accounts import AccountRow
+from nostro.store.currencies import CurrencyRow, RateRow
 from nostro.store.documents import encode_document
 from nostro.store.followers import FollowerState
+from nostro.store.limits import Bounds, LimitsRow, Usage
 from nostro.store.trail import AccountEvent
 from nostro.store.transactions import SeenTransaction
 from nostro.store.users import User
@@ -131,6 +135,21 @@ FROZEN_EVENT: Any = plain(
         _user(0x31, "Olga", Role.OPERATOR),
     )
 )
+LIMITS: Any = plain(
+    limits_document(
+        _ANN_ROW,
+        LimitsRow(
+            Bounds(floor=-50_000, ceiling=None, single=100_000, daily=200_000, monthly=None, hourly=20),
+            {
+                "hourly": Usage(1, NOON.replace(hour=13, microsecond=0)),
+                "daily": Usage(1050, NOON.replace(day=21, hour=0, microsecond=0)),
+                "monthly": Usage(1050, NOON.replace(month=12, day=1, hour=0, microsecond=0)),
+            },
+        ),
+    )
+)
+POINTS: Any = plain(currency_document(CurrencyRow("POINTS", 0, "Loyalty points", True)))
+RUPEES_TO_DOLLARS: Any = plain(rate_document(RateRow("INR", "USD", Decimal("0.0119"), _id(0x10), NOON)))
 TRANSFER: Any = plain(transaction_document(RENT))
 SEEN_TRANSFER: Any = plain(seen_document(_SEEN, _ANN))
 FUNDS: Any = plain(

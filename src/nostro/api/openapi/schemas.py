@@ -15,6 +15,9 @@ from nostro.api.openapi.samples import (
     FOLLOWER,
     FROZEN_EVENT,
     FUNDS,
+    LIMITS,
+    POINTS,
+    RUPEES_TO_DOLLARS,
     SEEN_TRANSFER,
     TRANSFER,
 )
@@ -33,6 +36,7 @@ from nostro.domain.requests import LONGEST_HOLD_S
 from nostro.domain.transaction import Kind, TransactionStatus
 from nostro.domain.user import Role
 from nostro.domain.webhook import EVERYTHING, MOST_PATTERNS, Scope, WebhookStatus
+from nostro.ledger.currencies import MOST_PLACES
 from nostro.ledger.users import LONGEST_EMAIL, LONGEST_NAME, LONGEST_PASSWORD, SHORTEST_PASSWORD
 from nostro.store.trail import AUDITED
 
@@ -61,7 +65,7 @@ def record(fields: Json, text: str = "", optional: tuple[str, ...] = (), example
 
 TEXT: Json = {"type": "string"}
 TRUE: Json = {"const": True}
-CURRENCY: Json = {"type": "string", "pattern": "^[A-Z]{3}$", "examples": ["INR"]}
+CURRENCY: Json = {"type": "string", "pattern": "^[A-Z][A-Z0-9]{2,11}$", "examples": ["INR"]}
 COUNT: Json = {"type": "integer", "minimum": 0}
 
 _NOT_BLANK = r"\S"
@@ -125,8 +129,9 @@ METADATA: Json = {
 }
 OPTIONAL_CURRENCY: Json = {
     "type": ["string", "null"],
-    "pattern": r"^(\s*[A-Za-z]{3}\s*)?$",
-    "description": "An ISO 4217 code that has decimal places; the house currency unless given.",
+    "pattern": r"^(\s*[A-Za-z][A-Za-z0-9]{2,11}\s*)?$",
+    "description": "A code of ISO 4217 that has decimal places, or of an asset registered here; the house "
+    "currency unless given.",
 }
 KEY: Json = {
     "type": ["string", "null"],
@@ -149,6 +154,7 @@ EVENT_PATTERNS: Json = {
     "items": {"type": "string", "enum": [*EVENT_TYPES, *_GROUPS, EVERYTHING]},
     "description": "Event types (`transaction.completed`), groups of them (`hold.*`) or all, `*`.",
 }
+_GIVEN_CODE: Json = {"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9]{2,11}$"}
 
 PARAMETERS: dict[str, Json] = {
     "account": {
@@ -266,6 +272,22 @@ PARAMETERS: dict[str, Json] = {
         "description": "`all`: everybody's accounts, for operators and auditors.",
         "schema": {"type": "string", "enum": ["own", "all"], "default": "own"},
     },
+    "base": {
+        "name": "base",
+        "in": "path",
+        "required": True,
+        "description": "The currency that is paid.",
+        "schema": _GIVEN_CODE,
+        "example": "INR",
+    },
+    "quote": {
+        "name": "quote",
+        "in": "path",
+        "required": True,
+        "description": "The currency that arrives.",
+        "schema": _GIVEN_CODE,
+        "example": "USD",
+    },
     "limit": {
         "name": "limit",
         "in": "query",
@@ -367,6 +389,49 @@ _SIDE_FIELDS: Json = {
     "counterpartyAccountId": ref("Id"),
     "counterpartyUserName": TEXT,
     "counterpartyUserEmail": TEXT,
+}
+
+_NO_AMOUNT: Json = {"type": ["number", "null"], "minimum": 0}
+_LIMITS: Json = {
+    "floor": {"type": ["number", "null"], "description": "What the available money must not fall below."},
+    "ceiling": _NO_AMOUNT | {"description": "What the balance must not exceed."},
+    "single": _NO_AMOUNT | {"description": "The most that one transaction may pay."},
+    "daily": _NO_AMOUNT | {"description": "The most that may be paid in a day of UTC."},
+    "monthly": _NO_AMOUNT | {"description": "The most that may be paid in a month of UTC."},
+    "hourly": {
+        "type": ["integer", "null"],
+        "minimum": 0,
+        "description": "How many transfers, exchanges and holds there may be in an hour.",
+    },
+}
+_GIVEN_BOUND: Json = {
+    "anyOf": [
+        {"type": "number", "minimum": 0, "maximum": MAX_MINOR},
+        {"type": "string", "pattern": r"^(0|[1-9][0-9]{0,15})(\.[0-9]+)?$", "maxLength": MAX_TEXT},
+        {"type": "null"},
+    ],
+}
+GIVEN_LIMITS: Json = {
+    "floor": {
+        "anyOf": [
+            {"type": "number", "minimum": -MAX_MINOR, "maximum": MAX_MINOR},
+            {"type": "string", "pattern": r"^-?(0|[1-9][0-9]{0,15})(\.[0-9]+)?$", "maxLength": MAX_TEXT + 1},
+            {"type": "null"},
+        ],
+        "description": "Below zero it is an overdraft. Null is 0, and for a settlement account: without limit.",
+    },
+    "ceiling": _GIVEN_BOUND,
+    "single": _GIVEN_BOUND,
+    "daily": _GIVEN_BOUND,
+    "monthly": _GIVEN_BOUND,
+    "hourly": {
+        "anyOf": [
+            {"type": "integer", "minimum": 0, "maximum": 999_999_999},
+            {"type": "string", "pattern": "^(0|[1-9][0-9]{0,8})$"},
+            {"type": "null"},
+        ]
+    },
+    "reason": NAME,
 }
 
 # What a refusal may know beside the members that every refusal has.
@@ -475,14 +540,51 @@ SCHEMAS: dict[str, Json] = {
         "An account with its balance.",
         example=ANN_ACCOUNT,
     ),
+    "Currency": record(
+        {
+            "code": CURRENCY,
+            "exponent": {
+                "type": "integer",
+                "minimum": 0,
+                "maximum": MOST_PLACES,
+                "description": "Decimal places.",
+            },
+            "name": {"type": ["string", "null"]},
+            "custom": {"type": "boolean", "description": "Registered here, not of ISO 4217."},
+        },
+        "What accounts may be opened in.",
+        example=POINTS,
+    ),
+    "Rate": record(
+        {
+            "base": CURRENCY,
+            "quote": CURRENCY,
+            "rate": {
+                "type": "number",
+                "exclusiveMinimum": 0,
+                "description": "Units of `quote` for one of `base`, exact.",
+            },
+            "maker": ref("Id") | {"description": "The system user who exchanges at it."},
+            "updatedAt": ref("Timestamp"),
+        },
+        "An exchange rate in force.",
+        example=RUPEES_TO_DOLLARS,
+    ),
+    "Limits": record(_LIMITS, "What it may have and pay; null: no such limit.", example=LIMITS["limits"]),
+    "LimitUsage": record(
+        {
+            "used": {"type": "number", "minimum": 0},
+            "remaining": {"type": ["number", "null"], "minimum": 0},
+            "resetsAt": ref("Timestamp"),
+        },
+        "What was spent in the period that is under way, and what is left of its limit if there is one.",
+    ),
     "AccountEvent": record(
         {
             "position": COUNT | {"description": "Its place in the journal."},
             "kind": {"type": "string", "enum": list(AUDITED)},
             "createdAt": ref("Timestamp"),
-            "by": _enumerated(
-                ["OWNER", "SYSTEM", "OPERATOR", "AUDITOR", "CUSTOMER", "COMMAND_LINE"], "Whose hand it was."
-            ),
+            "by": _enumerated(["OWNER", "OPERATOR", "COMMAND_LINE"], "Whose hand it was."),
             "actor": {"anyOf": [ref("Id"), {"type": "null"}], "description": "The user who did it."},
             "reason": {"type": ["string", "null"]},
             "before": {"type": ["object", "null"], "description": "What was changed, as it was."},

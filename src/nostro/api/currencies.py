@@ -1,0 +1,76 @@
+"""The currencies there are, registering assets, and the rates at which system users exchange."""
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from nostro.api.bodies import Fields, read_fields, require, string_of, text_of
+from nostro.api.desk import Desk
+from nostro.api.documents import Document, json_answer, moment
+from nostro.domain.errors import InvalidField
+from nostro.domain.ids import show_id
+from nostro.domain.money import parse_rate, show_rate
+from nostro.ledger.currencies import MOST_PLACES
+from nostro.store.currencies import CurrencyRow, RateRow
+
+_EXPONENTS = {str(number).encode(): number for number in range(MOST_PLACES + 1)}
+
+
+async def list_currencies(request: Request, desk: Desk) -> Response:
+    await desk.user(request)
+    rows = await desk.ledger.currencies.all()
+    return json_answer(200, {"success": True, "currencies": [currency_document(row) for row in rows]})
+
+
+async def register_currency(request: Request, desk: Desk) -> Response:
+    user = await desk.user(request)
+    fields = await read_fields(request)
+    require(fields, "code", "name")
+    exponent = _EXPONENTS.get(bytes(fields.get("exponent", b"")))
+    if exponent is None:
+        raise InvalidField("exponent", f"must be a whole number from 0 to {MOST_PLACES}")
+    row = await desk.ledger.currencies.register(
+        user, text_of(fields, "code"), exponent, text_of(fields, "name")
+    )
+    return json_answer(200, {"success": True, "currency": currency_document(row)})
+
+
+async def list_rates(request: Request, desk: Desk) -> Response:
+    await desk.user(request)
+    rows = await desk.ledger.rates.all()
+    return json_answer(200, {"success": True, "rates": [rate_document(row) for row in rows]})
+
+
+async def one_rate(request: Request, desk: Desk) -> Response:
+    await desk.user(request)
+    row = await desk.ledger.rates.of(request.path_params["base"], request.path_params["quote"])
+    return json_answer(200, {"success": True, "rate": rate_document(row)})
+
+
+async def set_rate(request: Request, desk: Desk) -> Response:
+    user = await desk.user(request, system=True)
+    fields = await read_fields(request)
+    require(fields, "rate")
+    base, quote = request.path_params["base"], request.path_params["quote"]
+    row = await desk.ledger.rates.set(user, base, quote, parse_rate(_text(fields)))
+    return json_answer(200, {"success": True, "rate": rate_document(row)})
+
+
+def _text(fields: Fields) -> str:
+    """A number, or a string that writes one."""
+    said = string_of(fields, "rate")
+    return said if isinstance(said, str) else bytes(fields["rate"]).decode("ascii", "replace")
+
+
+def currency_document(row: CurrencyRow) -> Document:
+    return {"code": row.code, "exponent": row.exponent, "name": row.name, "custom": row.custom}
+
+
+def rate_document(row: RateRow) -> Document:
+    return {
+        "base": row.base,
+        "quote": row.quote,
+        "rate": msgspec.Raw(show_rate(row.rate).encode()),
+        "maker": show_id(row.maker),
+        "updatedAt": moment(row.updated_at),
+    }
