@@ -21,7 +21,7 @@ class Rendezvous:
     def __init__(self, url: str, rivals: int = 2) -> None:
         self._url = url
         self._rivals = rivals
-        self._arrived = 0
+        self.arrived = 0
         self._observer: Any = None
         self.over = False
 
@@ -35,9 +35,9 @@ class Rendezvous:
         await self._observer.close()
 
     async def arrive(self) -> None:
-        self._arrived += 1
-        if self._arrived == 1:
-            await self.until(lambda: self._arrived >= self._rivals)
+        self.arrived += 1
+        if self.arrived == 1:
+            await self.until(lambda: self.arrived >= self._rivals)
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Return when `condition` holds, or when a transaction of this database waits for a lock."""

@@ -1,7 +1,8 @@
 """A second ledger for the whole life of a transaction, written from the published rules.
 
 It keeps a list of facts and works everything out anew from them: balances, what is held, what is left and what
-counts against a limit. It shares nothing with domain/ but the words of a wish. Tokens are the other model's part.
+counts against a limit. It shares nothing with domain/ but the words of a wish. Tokens are the part of
+model.py.
 """
 
 from dataclasses import dataclass, field
