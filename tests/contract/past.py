@@ -73,3 +73,25 @@ def treasury(house: House, **fields: object) -> str:
     account = house.client.register("Treasury").open_account(**fields)
     house.tables.script(f"UPDATE accounts SET settlement = true, floor = NULL WHERE id = '\\x{account}'")
     return account
+
+
+def many(source: str, target: str, count: int) -> str:
+    """`count` movements, the n-th of n minor units, without a look at the rules."""
+    pays, receives = f"'\\x{source}'::bytea", f"'\\x{target}'::bytea"
+    return f"""
+    SET session_replication_role = replica;
+    INSERT INTO transactions (position, amount, created_at, kind, operation, id, requested_by, from_account,
+                              to_account, currency, idempotency_key, request_digest)
+    SELECT position + n, n, now(), 'TRANSFER', 'TRANSFER', decode(lpad(to_hex(position + n), 24, 'e'), 'hex'),
+           {pays}, {pays}, {receives}, 'INR', 'many ' || position + n, '\\x00'
+      FROM journal_head, generate_series(1, {count}) AS n;
+    INSERT INTO entries (seq, position, amount, balance_after, created_at, direction, account_id)
+    SELECT n, position + n, n, sign * n * (n + 1) / 2, now(), direction::entry_direction, id
+      FROM journal_head, generate_series(1, {count}) AS n,
+           (VALUES (-1, 'DEBIT', {pays}), (1, 'CREDIT', {receives})) AS side (sign, direction, id);
+    UPDATE accounts SET last_seq = {count},
+                        balance = {count} * ({count} + 1) / 2 * CASE WHEN settlement THEN -1 ELSE 1 END
+     WHERE id IN ({pays}, {receives});
+    UPDATE journal_head SET position = position + {count};
+    SET session_replication_role = DEFAULT;
+    """

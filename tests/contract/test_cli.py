@@ -34,7 +34,7 @@ COMMANDS = [
     *("transaction show", "transaction capture", "transaction void", "transaction extend"),
     "transaction reverse",
     *("order list", "order show", "order pause", "order resume", "order cancel"),
-    *("period close", "period reopen", "period list", "report trial-balance"),
+    *("period close", "period reopen", "period list", "report trial-balance", "statement"),
     *("followers", "followers replay", "followers failures", "followers retry"),
     *("webhooks listen", "webhooks trigger"),
 ]

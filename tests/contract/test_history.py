@@ -16,7 +16,7 @@ from nostro.ledger.calendar import Step, period_of, zone_of
 from nostro.ledger.service import Ledger
 from tests.client import Person
 from tests.contract.conftest import House
-from tests.contract.past import move, treasury
+from tests.contract.past import many, move, treasury
 from tests.contract.scenes import NOBODY
 
 Story = tuple[Person, str, Person, str]
@@ -253,7 +253,7 @@ def test_a_sparse_match_is_found_in_bounded_pages(house: House) -> None:
     ann = house.client.register("Ann")
     account = ann.open_account()
     source = treasury(house)
-    house.tables.script(_many(source, account, 4500))
+    house.tables.script(many(source, account, 4500))
     page = _page(ann, account, amount="0.03")
     empty = 0
     found = _seqs(page["entries"])
@@ -263,28 +263,6 @@ def test_a_sparse_match_is_found_in_bounded_pages(house: House) -> None:
         found += _seqs(page["entries"])
     assert found == [3]
     assert empty == 2
-
-
-def _many(source: str, target: str, count: int) -> str:
-    """`count` movements, the n-th of n minor units, without a look at the rules."""
-    pays, receives = f"'\\x{source}'::bytea", f"'\\x{target}'::bytea"
-    return f"""
-    SET session_replication_role = replica;
-    INSERT INTO transactions (position, amount, created_at, kind, operation, id, requested_by, from_account,
-                              to_account, currency, idempotency_key, request_digest)
-    SELECT position + n, n, now(), 'TRANSFER', 'TRANSFER', decode(lpad(to_hex(position + n), 24, 'e'), 'hex'),
-           {pays}, {pays}, {receives}, 'INR', 'many ' || position + n, '\\x00'
-      FROM journal_head, generate_series(1, {count}) AS n;
-    INSERT INTO entries (seq, position, amount, balance_after, created_at, direction, account_id)
-    SELECT n, position + n, n, sign * n * (n + 1) / 2, now(), direction::entry_direction, id
-      FROM journal_head, generate_series(1, {count}) AS n,
-           (VALUES (-1, 'DEBIT', {pays}), (1, 'CREDIT', {receives})) AS side (sign, direction, id);
-    UPDATE accounts SET last_seq = {count},
-                        balance = {count} * ({count} + 1) / 2 * CASE WHEN settlement THEN -1 ELSE 1 END
-     WHERE id IN ({pays}, {receives});
-    UPDATE journal_head SET position = position + {count};
-    SET session_replication_role = DEFAULT;
-    """
 
 
 def test_a_history_is_its_owners_and_the_auditors(house: House, story: Story) -> None:

@@ -344,6 +344,13 @@ def _look_at_histories(witness: Witness, ann: Person) -> None:
             "from=2026-01-02&to=2026-01-01",
         ):
             witness.look(series, ann.get(f"/api/accounts/{wanted}/series?{query}"))
+        for query in (
+            "from=2026-01-01&to=2080-01-01",
+            "from=2026-01-01",
+            "from=2026-01-01&to=2026-01-02&format=x",
+        ):
+            path = "GET /api/accounts/{account}/statement"
+            witness.look(path, ann.get(f"/api/accounts/{wanted}/statement?{query}"))
 
 
 def _look_at_standing_orders(house: House, witness: Witness) -> None:

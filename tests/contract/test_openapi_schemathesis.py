@@ -46,6 +46,7 @@ _RULES_BEYOND_SCHEMAS = (
     "POST /api/currencies",
     "GET /api/rates/{base}/{quote}",
     "PUT /api/rates/{base}/{quote}",
+    "GET /api/accounts/{account}/statement",
     "POST /api/transactions",
     "POST /api/transactions/bulk",
     "POST /api/transactions/system/initial-funds",

@@ -17,6 +17,7 @@ from nostro.cli import (
     periods,
     rates,
     reports,
+    statements,
     transactions,
     transfers,
     users,
@@ -49,6 +50,7 @@ app.add_typer(transactions.app, name="transaction")
 app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(periods.app, name="period")
 app.add_typer(reports.app, name="report")
+app.command("statement")(statements.statement)
 app.command("transfer")(transfers.transfer)
 app.command("verify")(verify.verify)
 app.command("bench")(bench.bench)

@@ -111,7 +111,7 @@ class History:
 
 async def span_seen_by(
     connection: Connection,
-    viewer: User,
+    viewer: User | None,
     account: ObjectId,
     since: datetime | None = None,
     until: datetime | None = None,
@@ -123,9 +123,9 @@ async def span_seen_by(
     return span
 
 
-def _only(viewer: User) -> ObjectId | None:
-    """Whose accounts the viewer sees: their own, or (None) everybody's."""
-    return None if viewer.role.sees_all else viewer.id
+def _only(viewer: User | None) -> ObjectId | None:
+    """Whose accounts the viewer sees: their own, or (None) everybody's. `viewer` None: the command line."""
+    return None if viewer is None or viewer.role.sees_all else viewer.id
 
 
 def refuse_more_than(most: int, stretch: Stretch) -> None:

@@ -23,8 +23,10 @@ from nostro.ledger.previews import Previews
 from nostro.ledger.rates import Rates
 from nostro.ledger.reports import Reports
 from nostro.ledger.standing_orders import StandingOrders
+from nostro.ledger.statements import Statements
 from nostro.ledger.sweeper import sweep
 from nostro.ledger.transfers import Transfers
+from nostro.ledger.typesetting import Typesetter
 from nostro.ledger.users import Users
 from nostro.ledger.verify import Verification, verify
 from nostro.ledger.webhook_deliveries import WebhookDeliveries
@@ -51,6 +53,8 @@ class Ledger:
     webhook_deliveries: WebhookDeliveries
     periods: Periods
     reports: Reports
+    statements: Statements
+    typesetter: Typesetter
     house_currency: Currency
     counts: Counts
     policy: Policy
@@ -104,6 +108,8 @@ async def open_ledger(
                 webhook_deliveries=WebhookDeliveries(database),
                 periods=Periods(database),
                 reports=Reports(database),
+                statements=Statements(database),
+                typesetter=Typesetter(),
                 house_currency=house_currency,
                 counts=counts,
                 policy=policy,

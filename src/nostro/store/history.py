@@ -158,3 +158,9 @@ async def balance_at(
 async def series_of(connection: Connection, account: ObjectId, moments: Sequence[datetime]) -> list[StepRow]:
     rows = await connection.fetch(SQL["series_of"], account, moments)
     return [StepRow(*row) for row in rows]
+
+
+async def balances_around(connection: Connection, account: ObjectId, stretch: Stretch) -> tuple[int, int]:
+    """What the account had before the stretch, and after it."""
+    row = await connection.fetchrow(SQL["balances_around"], account, *stretch)
+    return row["opening"], row["closing"]

@@ -39,7 +39,8 @@ class Body:
 class Success:
     """An answer that is not a refusal: `situation` names the dialects' row that gives status and message,
     None means 200 and no message. `fields` are the schemas of the members beside `success`, all of them
-    there but the `optional` ones. `without_success`: the document has no `success` member.
+    there but the `optional` ones. `without_success`: the document has no `success` member. `other_media`:
+    in which it comes as well.
     """
 
     text: str
@@ -50,6 +51,7 @@ class Success:
     links: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
     without_success: bool = False
+    other_media: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

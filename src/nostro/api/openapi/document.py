@@ -237,6 +237,7 @@ def _success(answer: Success, dialect: Dialect) -> tuple[str, Json]:
             }
         },
     }
+    response["content"] |= {media: {"schema": TEXT} for media in answer.other_media}
     if answer.headers:
         response["headers"] = {header: _HEADERS[header] for header in answer.headers}
     if answer.links:

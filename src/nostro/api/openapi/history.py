@@ -4,7 +4,7 @@ from typing import Final
 
 from nostro.api.history import cursors, entry_document
 from nostro.api.openapi.description import Access, Description, Descriptions, Json, Success
-from nostro.api.openapi.samples import ANN_ACCOUNT_ID, BOB_ACCOUNT_ID, NOON, RENT, RUPEE, plain
+from nostro.api.openapi.samples import ANN_ACCOUNT_ID, ANN_ID, BOB_ACCOUNT_ID, NOON, RENT, RUPEE, plain
 from nostro.api.openapi.schemas import CURRENCY, TEXT, list_of, record, ref
 from nostro.api.paths import ACCOUNTS
 from nostro.domain.errors import (
@@ -13,6 +13,7 @@ from nostro.domain.errors import (
     InvalidField,
     InvalidId,
     MissingField,
+    Overloaded,
     TooManyEntries,
     UnknownAccount,
 )
@@ -21,6 +22,7 @@ from nostro.domain.money import MAX_TEXT
 from nostro.domain.transaction import Direction, Kind, TransactionStatus
 from nostro.ledger.calendar import MOST_STEPS, Step
 from nostro.ledger.history import MOST_LOOKED_AT, MOST_SUMMED
+from nostro.ledger.statements import MOST_LINES
 from nostro.store.history import EntryRow
 
 _TAG: Final = "History"
@@ -148,6 +150,9 @@ _QUERY: tuple[Json, ...] = (
         "must be the same.",
         TEXT,
     ),
+    query_parameter(
+        "format", "json, csv or pdf (any case).", {"type": "string", "enum": ["json", "csv", "pdf"]}
+    ),
     query_parameter("step", f"How long a step is; at most {MOST_STEPS} steps.", _words(Step), "day"),
     query_parameter(
         "effectiveAt",
@@ -233,5 +238,59 @@ DESCRIPTIONS: Descriptions = {
             ),
         ),
         refusals=(*_OF_ACCOUNT, *PERIOD_RULES, TooManyEntries(1_200_000, MOST_SUMMED)),
+    ),
+    ("GET", f"{ACCOUNTS}/{{account}}/statement"): Description(
+        name="getStatement",
+        tag=_TAG,
+        summary="The statement of a period",
+        text="Opening balance, every line in order of recording, closing balance; the lines lead from one "
+        f"to the other. JSON and PDF have at most {MOST_LINES} lines, CSV (which comes as it is read) any "
+        f"number. In CSV a cell that a spreadsheet would take for a formula begins with an apostrophe. "
+        f"`Accept` chooses the format where `format` does not.",
+        access=Access.USER,
+        parameters=("account", "from", "to", "tz", "format"),
+        answers=(
+            Success(
+                "The statement.",
+                {
+                    "accountId": ref("Id"),
+                    "owner": ref("Id"),
+                    "ownerName": TEXT,
+                    "name": {"type": ["string", "null"]},
+                    "currency": CURRENCY,
+                    "from": ref("Timestamp"),
+                    "to": ref("Timestamp") | {"description": "Not part of the period."},
+                    "tz": TEXT,
+                    "opening": ref("SignedAmount"),
+                    "in": ref("SignedAmount"),
+                    "out": ref("SignedAmount"),
+                    "closing": ref("SignedAmount"),
+                    "entries": list_of("Entry"),
+                },
+                {
+                    "accountId": ANN_ACCOUNT_ID,
+                    "owner": ANN_ID,
+                    "ownerName": "Ann",
+                    "name": None,
+                    "currency": "INR",
+                    "from": "2026-11-01T00:00:00.000Z",
+                    "to": "2026-12-01T00:00:00.000Z",
+                    "tz": "UTC",
+                    "opening": 100,
+                    "in": 0,
+                    "out": 10.5,
+                    "closing": 89.5,
+                    "entries": [_ENTRY],
+                },
+                other_media=("text/csv", "application/pdf"),
+            ),
+        ),
+        refusals=(
+            *_OF_ACCOUNT,
+            *PERIOD_RULES,
+            InvalidField("format", "must be one of json, csv, pdf"),
+            TooManyEntries(12_000, MOST_LINES),
+            Overloaded(),
+        ),
     ),
 }

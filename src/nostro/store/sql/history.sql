@@ -100,3 +100,8 @@ SELECT s.since, s.until, coalesce(o.balance_after, 0) AS opening, coalesce(c.bal
       FROM entries e WHERE e.account_id = $1 AND e.seq > s.before AND e.seq <= s.last) AS moved
  WHERE s.until IS NOT NULL
  ORDER BY s.nth;
+
+-- name: balances_around
+-- What account $1 had before its entry $2, and after its entry $3.
+SELECT coalesce((SELECT balance_after FROM entries WHERE account_id = $1 AND seq = $2::bigint - 1), 0) AS opening,
+       coalesce((SELECT balance_after FROM entries WHERE account_id = $1 AND seq = $3::bigint), 0) AS closing;
