@@ -13,9 +13,10 @@ import pytest
 
 from nostro.domain.delivery import WHOLE_EVENT
 from nostro.domain.errors import DatabaseUnavailable, Unavailable
-from nostro.followers import cursor as cursor_room
+from nostro.followers import live_end
 from nostro.followers.cursor import Cursor
 from nostro.followers.frame import ClaimedDelivery, Delivery, Event, Terms
+from nostro.followers.live_end import Journal, LiveEnd
 from nostro.followers.ordered import Publisher
 from nostro.followers.senders import Senders
 from nostro.ledger.service import Ledger
@@ -63,7 +64,9 @@ async def follower(ledger: Ledger) -> Kept:
 
 
 def cursor_of(ledger: Ledger, follower: Any, batch: int = BATCH) -> Cursor:
-    return Cursor(ledger.database, ledger.watch, follower, Terms(batch=batch), asyncio.Event())
+    return Cursor(
+        ledger.database, Journal(ledger.watch, LiveEnd()), follower, Terms(batch=batch), asyncio.Event()
+    )
 
 
 async def at_work(ledger: Ledger, follower: Any, enough: Callable[[], Any], **terms: Any) -> None:
@@ -91,7 +94,7 @@ class Breaks:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, follower: Kept, step: str, *, after: bool) -> None:
         self.broken = False
-        place: Any = {"events_after": cursor_room, "deliveries": follower}.get(step, followers)
+        place: Any = {"events_after": live_end, "deliveries": follower}.get(step, followers)
         if step == "commit":
             place, step = asyncpg.transaction.Transaction, "commit"
         real = getattr(place, step)
@@ -287,5 +290,5 @@ async def _stands_at(tables: Any, position: int) -> bool:
 
 
 def _publish(ledger: Ledger, follower: Published) -> "asyncio.Task[None]":
-    publisher = Publisher(ledger.database, ledger.watch, follower, Terms(patience_s=10))
+    publisher = Publisher(ledger.database, Journal(ledger.watch, LiveEnd()), follower, Terms(patience_s=10))
     return asyncio.create_task(publisher.run())

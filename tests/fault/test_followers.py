@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 FEW, MANY = 25, 1000
 _MARK_WITHOUT_FENCE = (
     "mark_deliveries",
-    "AND d.fence = n.fence\n   AND d.status = 'PENDING'",
+    "AND d.fence = n.fence\n   AND (d.status = 'PENDING') IS TRUE",
     "AND n.fence = n.fence",
 )
 
@@ -342,7 +342,7 @@ async def test_a_process_that_is_told_to_stop_gives_back_what_it_had_claimed(
         await asyncio.to_thread(sink.until, lambda given: len(given) == 1)
         send_signal(first, signal.SIGTERM)
         await asyncio.to_thread(first.join, PATIENCE_S)
-        assert await tables.fetchval("SELECT due_at <= now() FROM deliveries")
+        assert await tables.fetchval("SELECT due_at <= now() AND claimed_until <= now() FROM deliveries")
         second = processes.start(plan)
         await until(lambda: all_sent(tables))
         asleep.set()

@@ -1,13 +1,16 @@
 """The small parts of following: names, types, pauses, exact JSON."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from nostro.domain.delivery import delivery_id, names, parse_delivery_id
-from nostro.domain.event import other_type, transaction_type
+from nostro.domain.event import Event, other_type, transaction_type
+from nostro.followers import live_end
 from nostro.followers.frame import RETRY_SCHEDULE_S, terms_of
 from nostro.followers.pauses import LONGEST_PAUSE_S, Pauses
+from nostro.ledger.event_examples import examples
 from nostro.store.documents import decode_document, encode_document
 
 
@@ -76,12 +79,6 @@ def test_a_target_is_left_alone_after_three_failures_and_longer_each_time() -> N
     assert pauses.paused(now) == []
 
 
-def test_a_target_that_asks_for_a_pause_has_it_at_once() -> None:
-    pauses = Pauses()
-    pauses.failed("t", 0.0, 5.0)
-    assert (pauses.paused(4.9), pauses.paused(5.0)) == (["t"], [])
-
-
 def test_a_follower_works_on_its_own_terms_where_it_has_some() -> None:
     class Slow:
         name = "slow"
@@ -91,3 +88,29 @@ def test_a_follower_works_on_its_own_terms_where_it_has_some() -> None:
 
     terms = terms_of(Slow())
     assert (terms.patience_s, terms.lease_s, terms.retry_schedule_s) == (90.0, 180.0, RETRY_SCHEDULE_S)
+
+
+@pytest.mark.anyio
+async def test_followers_at_the_live_end_read_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    events = [examples()["user.registered"]] * 10
+    numbered = [replace(event, position=number) for number, event in enumerate(events, start=1)]
+    read: list[int] = []
+
+    async def events_after(_: object, position: int, limit: int) -> list[Event]:
+        read.append(position)
+        return numbered[position : position + limit]
+
+    monkeypatch.setattr(live_end, "events_after", events_after)
+    now = 0.0
+    shared = live_end.LiveEnd(lambda: now)
+    assert await shared.after(None, 0, 4) == await shared.after(None, 0, 4) == numbered[:4]
+    assert await shared.after(None, 4, 4) == numbered[4:8]
+    assert await shared.after(None, 2, 3) == numbered[2:5]
+    assert await shared.after(None, 6, 10) == numbered[6:8]
+    assert read == [0, 4]
+    assert await shared.after(None, 8, 10) == numbered[8:]
+    assert await shared.after(None, 10, 10) == []
+    assert read == [0, 4, 8, 10]
+    now = 2.0
+    assert await shared.after(None, 0, 10) == numbered
+    assert read[-1] == 0

@@ -12,8 +12,7 @@ import structlog
 
 from nostro.domain.errors import Unavailable
 from nostro.followers.frame import Event, Follower, Terms
-from nostro.ledger.events import events_after
-from nostro.ledger.head import JournalWatch
+from nostro.followers.live_end import Journal
 from nostro.store import followers
 from nostro.store.database import Connection, Database
 from nostro.store.failures import is_connection_lost, is_transient
@@ -30,20 +29,28 @@ class Cursor:
     """Moves one follower forward in this process."""
 
     def __init__(
-        self, database: Database, watch: JournalWatch, follower: Follower, terms: Terms, found: asyncio.Event
+        self,
+        database: Database,
+        journal: Journal,
+        follower: Follower,
+        terms: Terms,
+        found: asyncio.Event,
     ) -> None:
         """`found` is set whenever there are new deliveries."""
         self._database = database
-        self._watch = watch
+        self._watch = journal.watch
+        self._live_end = journal.live_end
         self._follower = follower
         self._terms = terms
         self._found = found
 
     async def run(self) -> None:
         """Follow until cancelled. No failure ends it."""
+        clock = asyncio.get_running_loop().time
         position, replays = -1, -1
         while True:
             replays = await self._watch.beyond(position, replays)
+            began = clock()
             try:
                 moved = await self.advance()
             except Unavailable:
@@ -54,6 +61,10 @@ class Cursor:
             else:
                 if moved is None:
                     await asyncio.sleep(_ELSEWHERE_S)
+                elif moved < self._watch.position:
+                    # Still behind. Whoever rests as long as they worked leaves the rest to the transfers, and
+                    # the more so the busier everybody is.
+                    await asyncio.sleep(clock() - began)
                 position = moved if moved is not None else -1
 
     async def advance(self) -> int | None:
@@ -77,7 +88,7 @@ class Cursor:
             if position is None:
                 return None
             # A LATER statement than the lock: it sees what the holder of the cursor before has committed.
-            events = await events_after(connection, position, batch)
+            events = await self._live_end.after(connection, position, batch)
             if not events:
                 return position
             added = await (self._deliver(connection, events) if batch > 1 else self._try(connection, events[0]))

@@ -10,13 +10,13 @@ import contextlib
 import os
 import secrets
 import socket
+from collections.abc import Sequence
 
 import structlog
 
 from nostro.domain.errors import Unavailable
 from nostro.followers.frame import Event, Later, OrderedFollower, Terms
-from nostro.ledger.events import events_after
-from nostro.ledger.head import JournalWatch
+from nostro.followers.live_end import Journal
 from nostro.store import followers
 from nostro.store.database import Database
 
@@ -29,11 +29,10 @@ _NEXT_TRY_S = 1.0
 class Publisher:
     """One ordered follower in this process: waits for its lease, then publishes until it is lost."""
 
-    def __init__(
-        self, database: Database, watch: JournalWatch, follower: OrderedFollower, terms: Terms
-    ) -> None:
+    def __init__(self, database: Database, journal: Journal, follower: OrderedFollower, terms: Terms) -> None:
         self._database = database
-        self._watch = watch
+        self._watch = journal.watch
+        self._live_end = journal.live_end
         self._follower = follower
         self._terms = terms
         self._holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
@@ -88,7 +87,7 @@ class Publisher:
                 await asyncio.sleep(min(2.0 ** min(failures, 10), self._terms.lease_s / 4))
                 position = await self._keep_lease(fence)
 
-    async def _publish(self, events: list[Event]) -> bool:
+    async def _publish(self, events: Sequence[Event]) -> bool:
         """Whether all were acknowledged; if not, why is noted where `nostro followers` shows it."""
         try:
             async with asyncio.timeout(self._terms.patience_s):
@@ -106,9 +105,9 @@ class Publisher:
             await followers.note_failure(connection, self._follower.name, reason)
         return False
 
-    async def _read(self, position: int) -> list[Event]:
+    async def _read(self, position: int) -> Sequence[Event]:
         async with self._database.background() as connection:
-            return await events_after(connection, position, self._terms.batch)
+            return await self._live_end.after(connection, position, self._terms.batch)
 
     async def _keep_lease(self, fence: int) -> int | None:
         async with self._database.background() as connection:

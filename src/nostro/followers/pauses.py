@@ -22,8 +22,8 @@ class Pauses:
         self._failures.pop(target, None)
         self._until.pop(target, None)
 
-    def failed(self, target: str, now: float, asked_s: float | None = None) -> None:
-        """From the third failure in a row on, a pause that doubles; at once, if the target asked for one.
+    def failed(self, target: str, now: float) -> None:
+        """From the third failure in a row on, a pause that doubles.
 
         What fails while its target is paused was sent before, and tells nothing new.
         """
@@ -32,11 +32,9 @@ class Pauses:
         if len(self._failures) >= MOST_REMEMBERED:
             self._failures.clear()
         count = self._failures[target] = self._failures.get(target, 0) + 1
-        pause = asked_s or 0.0
         if count >= FAILURES_BEFORE_A_PAUSE:
-            pause = max(pause, FIRST_PAUSE_S * 2 ** min(count - FAILURES_BEFORE_A_PAUSE, 10))
-        if pause:
-            self._until[target] = now + min(pause, LONGEST_PAUSE_S)
+            doublings = min(count - FAILURES_BEFORE_A_PAUSE, 10)
+            self._until[target] = now + min(FIRST_PAUSE_S * 2**doublings, LONGEST_PAUSE_S)
 
     def paused(self, now: float) -> list[str]:
         """Who is left alone at `now`."""

@@ -12,6 +12,7 @@ import structlog
 from nostro.domain.errors import Unavailable
 from nostro.followers.cursor import Cursor
 from nostro.followers.frame import Follower, OrderedFollower, Terms, terms_of
+from nostro.followers.live_end import Journal, LiveEnd
 from nostro.followers.ordered import Publisher
 from nostro.followers.senders import Senders
 from nostro.ledger.head import JournalWatch
@@ -29,8 +30,9 @@ async def following(
     database: Database, all_followers: Sequence[AnyFollower], watch: JournalWatch
 ) -> AsyncIterator[None]:
     """Inside: every follower is at work in this process. On leaving, what is under way is given back."""
+    journal = Journal(watch, LiveEnd())
     tasks = [
-        asyncio.create_task(_follow(database, follower, terms_of(follower), watch))
+        asyncio.create_task(_follow(database, follower, terms_of(follower), journal))
         for follower in all_followers
     ]
     try:
@@ -53,29 +55,29 @@ async def follow(
     usual = terms_of(follower)
     terms = replace(usual, batch=batch or usual.batch, senders=senders or usual.senders)
     async with JournalWatch(database) as watch:
-        task = asyncio.create_task(_follow(database, follower, terms, watch))
+        task = asyncio.create_task(_follow(database, follower, terms, Journal(watch, LiveEnd())))
         await stopping.wait()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def _follow(database: Database, follower: AnyFollower, terms: Terms, watch: JournalWatch) -> None:
+async def _follow(database: Database, follower: AnyFollower, terms: Terms, journal: Journal) -> None:
     """Until cancelled. What ends it otherwise is a flaw of its own, and leaves the other followers alone."""
     try:
-        await _work(database, follower, terms, watch)
+        await _work(database, follower, terms, journal)
     except Exception:
         log.exception("follower_ended", follower=follower.name)
         raise
 
 
-async def _work(database: Database, follower: AnyFollower, terms: Terms, watch: JournalWatch) -> None:
+async def _work(database: Database, follower: AnyFollower, terms: Terms, journal: Journal) -> None:
     await _register(database, follower.name, terms)
     if isinstance(follower, OrderedFollower):
-        await Publisher(database, watch, follower, terms).run()
+        await Publisher(database, journal, follower, terms).run()
         return
     found = asyncio.Event()
     await _together(
-        Cursor(database, watch, follower, terms, found).run,
+        Cursor(database, journal, follower, terms, found).run,
         Senders(database, follower, terms, found).run,
     )
 

@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 
 # How often somebody looks for deliveries that have become due again, or whose sender is gone.
 _LOOK_EVERY_S = 1.0
+# How long free senders wait for more of them to become free, so that one claim serves several.
+_GATHER_S = 0.05
 
 
 class Senders:
@@ -46,9 +48,10 @@ class Senders:
         try:
             while True:
                 self._found.clear()
-                if not await self._claim():
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._found.wait(), _LOOK_EVERY_S)
+                if await self._claim():
+                    await self._gather()
+                else:
+                    await self._woken(_LOOK_EVERY_S)
         finally:
             await self._give_back()
             writing.cancel()
@@ -58,7 +61,7 @@ class Senders:
 
     async def _claim(self) -> bool:
         """Start what can be claimed now; whether there may be more at once."""
-        room = self._terms.senders - len(self._under_way)
+        room = self._room()
         if room <= 0:
             return False
         try:
@@ -83,6 +86,24 @@ class Senders:
             self._under_way[task] = delivery
             task.add_done_callback(self._done)
         return bool(claim.deliveries) or bool(claim.next_target)
+
+    async def _gather(self) -> None:
+        """Return when a quarter of the senders are free, or after `_GATHER_S`."""
+        patient_until = asyncio.get_running_loop().time() + _GATHER_S
+        while self._room() < max(1, self._terms.senders // 4):
+            left = patient_until - asyncio.get_running_loop().time()
+            if left <= 0:
+                return
+            self._found.clear()
+            await self._woken(left)
+
+    async def _woken(self, after_s: float) -> None:
+        """Return when something was found or a sender is free, or after a while."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._found.wait(), after_s)
+
+    def _room(self) -> int:
+        return self._terms.senders - len(self._under_way)
 
     def _left_alone(self) -> set[str]:
         """Targets that are paused, and those that have their share of the senders already."""
@@ -109,7 +130,7 @@ class Senders:
         except NotNow as verdict:
             self._marks.add(Mark(delivery, "PENDING", verdict.after_s, given_back=True))
         except Later as verdict:
-            self._pauses.failed(delivery.target, now(), verdict.after_s)
+            self._pauses.failed(delivery.target, now())
             self._marks.add(self._again(delivery, verdict.reason, verdict.after_s))
         except Unavailable:
             self._marks.add(self._again(delivery, "the database could not be reached", None))

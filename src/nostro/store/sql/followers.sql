@@ -53,7 +53,7 @@ INSERT INTO deliveries (follower, position, target, payload)
 SELECT $1, n.position, n.target, n.payload::json
   FROM unnest($2::bigint[], $3::text[], $4::text[]) AS n (position, target, payload)
 ON CONFLICT (follower, position, target) DO UPDATE
-   SET status = 'PENDING', due_at = clock_timestamp(), sent_at = NULL, attempts = 0,
+   SET status = 'PENDING', due_at = clock_timestamp(), claimed_until = '-infinity', sent_at = NULL, attempts = 0,
        fence = deliveries.fence + 1, last_error = NULL, payload = excluded.payload;
 
 -- name: set_aside_event
@@ -66,8 +66,12 @@ ON CONFLICT (follower, position, target) DO UPDATE
 -- name: claim_deliveries
 -- Holds afterwards: each row that comes back is the caller's for $5 seconds, under a fence nobody else has. At most
 -- $3 in all, $4 of each target, of up to 64 targets after $2 in their order but not those in $6. `last` and `lanes`
--- tell where the next claim goes on. SKIP LOCKED: processes that claim at once share, and never wait.
-WITH RECURSIVE lane AS (
+-- tell where the next claim goes on, when fewer than $3 were found. SKIP LOCKED: processes that claim at once share,
+-- and never wait. Nobody waits for the disk either: a claim or a mark that a crash of the server forgets is made
+-- once more, which is a repetition at worst.
+WITH RECURSIVE relaxed AS (
+  SELECT set_config('synchronous_commit', 'off', true) AS commits
+), lane AS (
     (SELECT d.target, 1 AS nth FROM deliveries d
       WHERE d.follower = $1 AND d.status = 'PENDING' AND d.target > $2
       ORDER BY d.target LIMIT 1)
@@ -83,37 +87,46 @@ WITH RECURSIVE lane AS (
     FROM lane, LATERAL (
       SELECT d.position, d.target FROM deliveries d
        WHERE d.follower = $1 AND d.target = lane.target AND d.status = 'PENDING' AND d.due_at <= now()
+         AND d.claimed_until <= now()
        ORDER BY d.due_at LIMIT $4
          FOR UPDATE SKIP LOCKED) AS one
    WHERE lane.target <> ALL($6::text[])
    LIMIT $3
 ), claimed AS (
   UPDATE deliveries d
-     SET fence = d.fence + 1, attempts = d.attempts + 1, due_at = clock_timestamp() + make_interval(secs => $5)
+     SET fence = d.fence + 1, attempts = d.attempts + 1,
+         claimed_until = clock_timestamp() + make_interval(secs => $5)
     FROM due
    WHERE d.follower = $1 AND d.position = due.position AND d.target = due.target
   RETURNING d.position, d.target, d.payload, d.attempts, d.fence
+), seen AS (
+  SELECT max(lane.target) AS last, count(*) AS lanes FROM lane WHERE (SELECT count(*) FROM due) < $3
 )
-SELECT seen.last, seen.lanes, claimed.position, claimed.target, claimed.payload, claimed.attempts, claimed.fence
-  FROM (SELECT max(lane.target) AS last, count(*) AS lanes FROM lane) AS seen
+SELECT relaxed.commits, seen.last, seen.lanes, claimed.position, claimed.target, claimed.payload,
+       claimed.attempts, claimed.fence
+  FROM relaxed, seen
   LEFT JOIN claimed ON true
  ORDER BY claimed.position;
 
 -- name: mark_deliveries
 -- What became of claimed deliveries, each counted only under the fence of its claim: whoever woke up after somebody
 -- else had taken over is not believed. `again_s` is how long until the next attempt of those that stay PENDING;
--- `given_back` undoes a claim that was never tried.
+-- `given_back` undoes a claim that was never tried. IS TRUE keeps the planner from the index of pending rows, in
+-- which it would look through all of a target's. As with a claim, nobody waits for the disk.
 UPDATE deliveries d
    SET status = n.status::delivery_status,
        sent_at = CASE n.status WHEN 'SENT' THEN clock_timestamp() END,
        due_at = CASE n.status WHEN 'PENDING' THEN clock_timestamp() + make_interval(secs => n.again_s)
                 ELSE d.due_at END,
+       claimed_until = '-infinity',
        attempts = d.attempts - CASE WHEN n.given_back THEN 1 ELSE 0 END,
        last_error = CASE WHEN n.given_back THEN d.last_error ELSE n.error END
-  FROM unnest($2::bigint[], $3::text[], $4::bigint[], $5::text[], $6::float8[], $7::text[], $8::boolean[])
+  FROM (SELECT set_config('synchronous_commit', 'off', true) AS commits) AS relaxed,
+       unnest($2::bigint[], $3::text[], $4::bigint[], $5::text[], $6::float8[], $7::text[], $8::boolean[])
          AS n (position, target, fence, status, again_s, error, given_back)
- WHERE d.follower = $1 AND d.position = n.position AND d.target = n.target AND d.fence = n.fence
-   AND d.status = 'PENDING'
+ WHERE relaxed.commits = 'off'
+   AND d.follower = $1 AND d.position = n.position AND d.target = n.target AND d.fence = n.fence
+   AND (d.status = 'PENDING') IS TRUE
 RETURNING d.position, d.target;
 
 -- name: follower_states
@@ -151,7 +164,8 @@ SELECT d.position, d.target, d.status::text AS status, d.attempts, d.due_at, d.c
 -- name: retry_deliveries
 -- Due now, with a fresh count of attempts: one delivery, or ($2 NULL) everything of the follower that was set aside.
 UPDATE deliveries
-   SET status = 'PENDING', due_at = clock_timestamp(), sent_at = NULL, attempts = 0, fence = fence + 1
+   SET status = 'PENDING', due_at = clock_timestamp(), claimed_until = '-infinity', sent_at = NULL, attempts = 0,
+       fence = fence + 1
  WHERE follower = $1
    AND CASE WHEN $2::bigint IS NULL THEN status = 'SET_ASIDE' ELSE position = $2 AND target = $3 END
 RETURNING position;
