@@ -74,7 +74,7 @@ def test_an_order_that_starts_now_is_carried_out_now_and_shows_its_transfer(desk
     assert said["standingOrder"]["occurrences"] == 1
     assert desk.ann.balance(desk.target) == 10
     moved = desk.ann.get(f"/api/transactions/{run['transaction']}").json()["transaction"]
-    assert (moved["amount"], moved["fromAccount"]) == (10, desk.source)
+    assert (moved["amount"], moved["fromAccount"], moved["description"]) == (10, desk.source, "Rent")
     assert moved["idempotencyKey"] == f"standing-order·{order['_id']}·1"
 
 

@@ -250,14 +250,14 @@ class _Change:
         """PAUSED or CANCELLED; an occurrence that waits for another attempt is skipped."""
         order, run = skipped(self.order)
         if run is not None:
-            await store.save_run(self.connection, order.id, run)
+            await store.save_runs(self.connection, [(order.id, run)])
         await self.save(over(order, status), event)
 
     async def save(self, order: StandingOrder, event: str) -> None:
         """The last act of the transaction."""
-        saved = await store.save_order(self.connection, order, None)
-        assert saved is not None, "the order is locked, and nobody is at it"
-        self.order = replace(order, updated_at=saved)
+        saved = await store.save_orders(self.connection, [(order, None)])
+        # It is locked, and nobody is at it.
+        self.order = replace(order, updated_at=saved[order.id])
         await tell(self.connection, event, order, actor=self.actor)
 
 
@@ -276,8 +276,8 @@ async def _taken_over(connection: Connection, seen: StandingOrder) -> StandingOr
         now = await store.clock(connection)
         due = occurrence_due(order, now)
         left, run = executed(order, due, transaction, first_after(order.schedule, due), now)
-        await store.save_run(connection, order.id, run)
-    await store.save_order(connection, left, order.mandate)
+        await store.save_runs(connection, [(order.id, run)])
+    await store.save_orders(connection, [(left, order.mandate)])
     return left
 
 

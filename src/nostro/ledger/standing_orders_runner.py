@@ -2,7 +2,7 @@
 
     1 claim     orders whose time has come, for a lease, each under a mandate of its own     one statement
     2 transfer  by the ordinary committer, with a key derived from order and occurrence
-    3 record    what came of it, unless the mandate is not the order's any more              one transaction
+    3 record    what came of it, unless the mandate is not the order's any more              one commit for all
 
 Any number of processes may run it on one database. A crash after 2 leaves a transfer without its record; who
 claims the order once the lease has ended sends the same key, is answered with the same transaction, and records
@@ -12,13 +12,17 @@ it moves no money for an occurrence that others have settled is due to its manda
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import structlog
 
-from nostro.domain.errors import AccountNotActive, NostroError, TokenRevoked
+from nostro.domain.errors import AccountNotActive, NostroError, TokenRevoked, Unavailable
 from nostro.domain.money import parse_amount, show_amount
+from nostro.domain.requests import PLAIN, Terms
 from nostro.domain.standing_order import OrderStatus, RunStatus, StandingOrder, Step, executed, refused
+from nostro.domain.transaction import Notes
 from nostro.domain.user import Claims
 from nostro.ledger.schedules import first_after, occurrence_due
 from nostro.ledger.standing_orders import tell
@@ -29,10 +33,17 @@ from nostro.store.standing_orders import Claimed
 
 log = structlog.get_logger(__name__)
 
-AT_ONCE = 16
+AT_ONCE = 64
 # Longer than a transfer and its record ever take (committer.DEADLINE_S), so that a lease ends only on a crash.
 LEASE_S = 20.0
 _LOOK_EVERY_S = 1.0
+
+
+class Settled(NamedTuple):
+    """An order as it was claimed, and what the attempt leaves behind."""
+
+    order: StandingOrder
+    step: Step
 
 
 @dataclass(frozen=True)
@@ -48,21 +59,28 @@ class StandingOrderRunner:
                 found = await self.carry_out_due()
             except Exception as error:  # noqa: BLE001 - without this task no order is ever carried out
                 log.warning("standing_orders_not_looked_at", reason=type(error).__name__)
-            if found < AT_ONCE:
+            if not found:
                 await asyncio.sleep(_LOOK_EVERY_S)
 
     async def carry_out_due(self) -> int:
         """One occurrence of each of up to `AT_ONCE` orders; how many there were."""
         async with self.database.background() as connection:
             claimed = await store.claim_orders(connection, AT_ONCE, LEASE_S)
-        outcomes = await asyncio.gather(*map(self._carry_out, claimed), return_exceptions=True)
+        outcomes = await asyncio.gather(*map(self._attempt, claimed), return_exceptions=True)
+        settled = []
         for (order, _), outcome in zip(claimed, outcomes, strict=True):
-            # Not settled: the next to claim it, once the lease has ended, finds out what happened.
             if isinstance(outcome, Exception):
-                log.warning("standing_order_unsettled", order=order.id.hex(), reason=type(outcome).__name__)
+                _note_unsettled([order], outcome)
+            elif isinstance(outcome, Step):
+                settled.append(Settled(order, outcome))
+        await self._record(settled)
         return len(claimed)
 
-    async def _carry_out(self, claimed: Claimed) -> None:
+    async def _attempt(self, claimed: Claimed) -> Step | None:
+        """What the attempt leaves behind; None when the order is somebody else's by now.
+
+        Raises when that cannot be known: whoever claims the order next, once the lease has ended, finds out.
+        """
         order, now = claimed
         due = occurrence_due(order, now)
         following = first_after(order.schedule, due)
@@ -73,27 +91,48 @@ class StandingOrderRunner:
                 from_account=order.from_account,
                 to_account=order.to_account,
                 amount=parse_amount(show_amount(order.amount, order.currency.exponent)),
+                terms=Terms(notes=Notes(order.description)) if order.description else PLAIN,
             )
-            step = executed(order, due, posted.transaction.id, following, now)
         except TokenRevoked:
-            return  # paused, cancelled, changed, or claimed by somebody else: the order is theirs
+            return None
         except NostroError as refusal:
             if refusal.http_status >= 500:
                 raise
             closed = isinstance(refusal, AccountNotActive) and await self._is_closed(order)
-            step = refused(order, due, refusal, following, now, closed=closed)
-        await self._record(order, step)
+            return refused(order, due, refusal, following, now, closed=closed)
+        return executed(order, due, posted.transaction.id, following, now)
 
     async def _is_closed(self, order: StandingOrder) -> bool:
         async with self.database.background() as connection:
             return await store.any_closed(connection, [order.from_account, order.to_account])
 
-    async def _record(self, order: StandingOrder, step: Step) -> None:
-        async with self.database.transaction(background=True) as connection:
-            if await store.save_order(connection, step.order, order.mandate) is None:
+    async def _record(self, settled: Sequence[Settled]) -> None:
+        """All of them with one commit, or each with its own where one cannot be written at all."""
+        try:
+            await self._record_together(settled)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must not hold up the others
+            if len(settled) <= 1 or isinstance(error, Unavailable):
+                _note_unsettled([order for order, _ in settled], error)
                 return
-            await store.save_run(connection, order.id, step.run)
-            await _tell(connection, step)
+            for one in settled:
+                await self._record([one])
+
+    async def _record_together(self, settled: Sequence[Settled]) -> None:
+        if not settled:
+            return
+        async with self.database.transaction(background=True) as connection:
+            saved = await store.save_orders(
+                connection, [(step.order, order.mandate) for order, step in settled]
+            )
+            kept = [step for order, step in settled if order.id in saved]
+            await store.save_runs(connection, [(step.order.id, step.run) for step in kept])
+            for step in kept:
+                await _tell(connection, step)
+
+
+def _note_unsettled(orders: Sequence[StandingOrder], error: Exception) -> None:
+    for order in orders:
+        log.warning("standing_order_unsettled", order=order.id.hex(), reason=type(error).__name__)
 
 
 def _mandate(order: StandingOrder) -> Claims:

@@ -96,8 +96,13 @@ async def insert_order(connection: Connection, order: StandingOrder, request: Re
 
 
 async def order_by_id(connection: Connection, order: ObjectId) -> StandingOrder | None:
-    row = await connection.fetchrow(SQL["order_by_id"], order)
-    return _order(row) if row else None
+    found = await _orders_by_id(connection, [order])
+    return found[0] if found else None
+
+
+async def _orders_by_id(connection: Connection, orders: Sequence[ObjectId]) -> list[StandingOrder]:
+    """Newest first."""
+    return [_order(row) for row in await connection.fetch(SQL["orders_by_id"], orders)]
 
 
 async def order_of_key(connection: Connection, owner: ObjectId, key: str) -> tuple[ObjectId, Request] | None:
@@ -122,7 +127,11 @@ async def orders_of(
 ) -> list[StandingOrder]:
     """Newest first; `owner` None: everybody's."""
     wanted = status.value if status else None
-    return [_order(row) for row in await connection.fetch(SQL["orders_of"], owner, before, wanted, limit)]
+    if owner is None:
+        rows = await connection.fetch(SQL["newest_orders"], before, wanted, limit)
+    else:
+        rows = await connection.fetch(SQL["orders_of"], owner, before, wanted, limit)
+    return await _orders_by_id(connection, [row["id"] for row in rows])
 
 
 async def claim_orders(connection: Connection, limit: int, lease_s: float) -> list[Claimed]:
@@ -136,11 +145,19 @@ async def revoke_mandate(connection: Connection, order: StandingOrder) -> None:
     await connection.execute(SQL["revoke_mandate"], order.mandate, order.owner)
 
 
-async def save_order(connection: Connection, order: StandingOrder, mandate: bytes | None) -> datetime | None:
-    """Write what can change of an order, and give it back; when that was. None: `mandate` is not its any
-    more."""
-    saved: datetime | None = await connection.fetchval(
-        SQL["save_order"],
+async def save_orders(
+    connection: Connection, orders: Sequence[tuple[StandingOrder, bytes | None]]
+) -> dict[ObjectId, datetime]:
+    """Write what can change of each order, and give it back; when that was.
+
+    One whose mandate is not (any more) what is given beside it is left as it is, and out of the answer.
+    """
+    rows = await connection.fetchmany(SQL["save_order"], [_changeable(*pair) for pair in orders])
+    return {row["id"]: row["updated_at"] for row in rows}
+
+
+def _changeable(order: StandingOrder, mandate: bytes | None) -> tuple[object, ...]:
+    return (
         order.id,
         mandate,
         order.amount,
@@ -157,20 +174,25 @@ async def save_order(connection: Connection, order: StandingOrder, mandate: byte
         order.due_at,
         order.wakes_at,
     )
-    return saved
 
 
-async def save_run(connection: Connection, order: ObjectId, run: Run) -> None:
-    await connection.execute(
+async def save_runs(connection: Connection, runs: Sequence[tuple[ObjectId, Run]]) -> None:
+    """Each with the order it is of."""
+    await connection.executemany(
         SQL["save_run"],
-        order,
-        run.occurrence,
-        run.due_at,
-        run.status.value,
-        run.attempts,
-        run.code,
-        run.transaction,
-        run.next_attempt_at,
+        [
+            (
+                order,
+                run.occurrence,
+                run.due_at,
+                run.status.value,
+                run.attempts,
+                run.code,
+                run.transaction,
+                run.next_attempt_at,
+            )
+            for order, run in runs
+        ],
     )
 
 

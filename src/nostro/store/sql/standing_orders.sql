@@ -14,12 +14,12 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $
 ON CONFLICT ON CONSTRAINT standing_orders_idempotency_key DO NOTHING
 RETURNING id;
 
--- name: order_by_id
+-- name: orders_by_id
 SELECT id, owner, from_account, to_account, amount, currency, exponent, run_at, cron, every_days, every_months,
        day_of_month, time_zone, starts_at, ends_at, times, max_attempts, retry_minutes, catch_up::text AS catch_up,
        description, status::text AS status, failure_code, occurrence, attempts, due_at, wakes_at, mandate,
        idempotency_key, created_at, updated_at
-  FROM standing_orders WHERE id = $1;
+  FROM standing_orders WHERE id = ANY ($1::bytea[]) ORDER BY id DESC;
 
 -- name: order_of_key
 SELECT id, request FROM standing_orders WHERE owner = $1 AND idempotency_key = $2;
@@ -30,15 +30,18 @@ SELECT id, request FROM standing_orders WHERE owner = $1 AND idempotency_key = $
 SELECT id FROM standing_orders WHERE id = $1 FOR NO KEY UPDATE;
 
 -- name: orders_of
--- Newest first; $1 NULL: everybody's. Only those before the order $2 and in the status $3, where these are given.
-SELECT id, owner, from_account, to_account, amount, currency, exponent, run_at, cron, every_days, every_months,
-       day_of_month, time_zone, starts_at, ends_at, times, max_attempts, retry_minutes, catch_up::text AS catch_up,
-       description, status::text AS status, failure_code, occurrence, attempts, due_at, wakes_at, mandate,
-       idempotency_key, created_at, updated_at
-  FROM standing_orders
- WHERE ($1::bytea IS NULL OR owner = $1) AND ($2::bytea IS NULL OR id < $2)
-   AND ($3::text IS NULL OR status = $3::text::standing_order_status)
+-- The newest $4 of an owner; only those before the order $2 and in the status $3, where these are given.
+SELECT id FROM standing_orders
+ WHERE owner = $1 AND id < coalesce($2::bytea, '\xffffffffffffffffffffffffff'::bytea)
+   AND status = coalesce($3::text::standing_order_status, status)
  ORDER BY id DESC LIMIT $4;
+
+-- name: newest_orders
+-- The same, of everybody.
+SELECT id FROM standing_orders
+ WHERE id < coalesce($1::bytea, '\xffffffffffffffffffffffffff'::bytea)
+   AND status = coalesce($2::text::standing_order_status, status)
+ ORDER BY id DESC LIMIT $3;
 
 -- name: claim_orders
 -- Up to $1 orders whose time has come, for $2 seconds, each under a new mandate. Of one that somebody else left
@@ -74,7 +77,7 @@ UPDATE standing_orders
        failure_code = $11, occurrence = $12, attempts = $13, due_at = $14, wakes_at = $15, mandate = NULL,
        leased_until = NULL, updated_at = clock_timestamp()
  WHERE id = $1 AND mandate IS NOT DISTINCT FROM $2
-RETURNING updated_at;
+RETURNING id, updated_at;
 
 -- name: save_run
 INSERT INTO standing_order_runs (order_id, occurrence, due_at, status, attempts, code, transaction_id,
@@ -89,7 +92,7 @@ ON CONFLICT ON CONSTRAINT standing_order_runs_pkey DO UPDATE
 -- Newest first; only those before the occurrence $2, where it is given.
 SELECT occurrence, due_at, status::text AS status, attempts, code, transaction_id AS transaction, next_attempt_at
   FROM standing_order_runs
- WHERE order_id = $1 AND ($2::int IS NULL OR occurrence < $2)
+ WHERE order_id = $1 AND occurrence < coalesce($2::int, 2147483647)
  ORDER BY occurrence DESC LIMIT $3;
 
 -- name: transaction_of_run
