@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.client import Person
+from tests.client import Person, fresh
 from tests.contract.conftest import House
 
 _REASON = {"reason": "asked for"}
@@ -23,6 +23,8 @@ WHO_MAY = [
     ("GET /api/accounts/{account}/limits", None, _SEEN_BY_STAFF),
     ("PUT /api/accounts/{account}/limits", {"daily": 5} | _REASON, _OPERATOR_ALONE),
     ("PATCH /api/accounts/{account}/limits", {"floor": -5} | _REASON, _OPERATOR_ALONE),
+    ("GET /api/currencies", None, ("", "", "", "", "")),
+    ("GET /api/rates", None, ("", "", "", "", "")),
     ("POST /api/accounts/{account}/status", {"status": "INACTIVE"} | _REASON, _OWN_OR_OPERATOR),
     ("POST /api/accounts/{account}/deactivate", _REASON, _OWN_OR_OPERATOR),
     ("POST /api/accounts/{account}/close", _REASON, _OWN_OR_OPERATOR),
@@ -48,6 +50,23 @@ def test_each_role_may_what_it_is_there_for(
         method, path = operation.format(account=ann.open_account()).split()
         answer = house.client.request(method, path, body, token=person.token)
         assert answer.json().get("code", "") == expected, answer.text
+
+
+def test_system_users_and_operators_register_assets_and_system_users_set_rates(
+    house: House, staff: Callable[[str], Person]
+) -> None:
+    """In the same order of people as above."""
+    ann = house.client.register()
+    people = [ann, house.client.register("Bob"), house.system, staff("operator"), staff("auditor")]
+    registered, rated = [], []
+    for person in people:
+        code = fresh("A").replace("-", "").upper()[:12]
+        answer = person.post("/api/currencies", {"code": code, "exponent": 2, "name": "Asset"})
+        registered.append(answer.json().get("code", ""))
+        house.system.post("/api/accounts", {"currency": code})
+        rated.append(person.put(f"/api/rates/INR/{code}", {"rate": 2}).json().get("code", ""))
+    assert registered == ["not_operator", "not_operator", "", "", "not_operator"]
+    assert rated == ["not_system_user", "not_system_user", "", "not_system_user", "not_system_user"]
 
 
 @pytest.mark.parametrize("verb", ["activate", "reopen"])

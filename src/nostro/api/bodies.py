@@ -143,6 +143,12 @@ def string_of(fields: Fields, name: str) -> object:
     return value
 
 
+def number_text_of(fields: Fields, name: str) -> str | None:
+    """What is written for a number, bare or as a string, unjudged; None when absent or null."""
+    said = string_of(fields, name)
+    return said.decode("ascii", "replace") if isinstance(said, bytes) else None if said is None else str(said)
+
+
 def amount_of(fields: Fields, name: str = "amount") -> Amount:
     """A JSON number, or a string that writes one. Absent or "" is `MissingField`, the rest `InvalidAmount`."""
     raw = bytes(fields.get(name, b'""'))

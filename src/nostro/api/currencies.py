@@ -4,10 +4,10 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from nostro.api.bodies import Fields, read_fields, require, string_of, text_of
+from nostro.api.bodies import number_text_of, read_fields, require, text_of
 from nostro.api.desk import Desk
 from nostro.api.documents import Document, json_answer, moment
-from nostro.domain.errors import InvalidField
+from nostro.domain.errors import InvalidField, MissingField
 from nostro.domain.ids import show_id
 from nostro.domain.money import parse_rate, show_rate
 from nostro.ledger.currencies import MOST_PLACES
@@ -50,16 +50,12 @@ async def one_rate(request: Request, desk: Desk) -> Response:
 async def set_rate(request: Request, desk: Desk) -> Response:
     user = await desk.user(request, system=True)
     fields = await read_fields(request)
-    require(fields, "rate")
+    text = number_text_of(fields, "rate")
+    if text is None:
+        raise MissingField("rate")
     base, quote = request.path_params["base"], request.path_params["quote"]
-    row = await desk.ledger.rates.set(user, base, quote, parse_rate(_text(fields)))
+    row = await desk.ledger.rates.set(user, base, quote, parse_rate(text))
     return json_answer(200, {"success": True, "rate": rate_document(row)})
-
-
-def _text(fields: Fields) -> str:
-    """A number, or a string that writes one."""
-    said = string_of(fields, "rate")
-    return said if isinstance(said, str) else bytes(fields["rate"]).decode("ascii", "replace")
 
 
 def currency_document(row: CurrencyRow) -> Document:

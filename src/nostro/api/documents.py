@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from nostro.domain.account import Account
 from nostro.domain.ids import show_id
-from nostro.domain.money import show_amount
+from nostro.domain.money import show_amount, show_rate
 from nostro.domain.transaction import (
     NO_NOTES,
     REVERSIBLE,
@@ -157,7 +157,7 @@ def _of_its_kind(transaction: Transaction) -> Document:
 
 def _exchange(exchange: Exchange) -> Document:
     return {
-        "rate": msgspec.Raw(f"{exchange.rate.normalize():f}".encode()),
+        "rate": msgspec.Raw(show_rate(exchange.rate).encode()),
         "counterAmount": number(exchange.amount, exchange.exponent),
         "counterCurrency": exchange.currency,
     }

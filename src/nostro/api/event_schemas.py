@@ -158,6 +158,9 @@ _DETAILS = _record(
     ("name", "description", "reference", "metadata"),
 )
 
+_PLACES: Json = {"type": "integer", "minimum": 0, "description": "Decimal places."}
+_RATE: Json = {"type": "string", "description": "An exact decimal; null: there was none."}
+
 _BOUND: Json = {"type": ["number", "null"], "description": "Major units; null: none."}
 _LIMITS = _record(
     {
@@ -225,6 +228,21 @@ EVENT_TYPES: dict[str, EventType] = {
         cause=_TEXT,
     ),
     "webhook.deleted": _about_user("A webhook was deleted.", webhook=_ID),
+    "currency.registered": EventType(
+        "An asset was registered, with its places for ever. Told to operators and auditors.",
+        {
+            "actor": _ACTOR,
+            "details": _record({"code": _CURRENCY, "exponent": _PLACES, "name": _TEXT}),
+        },
+        ("actor",),
+    ),
+    "rate.changed": _about_user(
+        "A system user exchanges at another rate: units of `quote` for one of `base`.",
+        base=_CURRENCY,
+        quote=_CURRENCY,
+        before=_RATE | {"type": ["string", "null"]},
+        after=_RATE,
+    ),
     "period.closed": _about_period("The book of a currency was closed. Told to operators and auditors."),
     "period.reopened": _about_period("It was opened again, from `after` on or as a whole."),
 }

@@ -3,7 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from nostro.api.bodies import Fields, read_fields, string_of, text_of
+from nostro.api.bodies import Fields, number_text_of, read_fields, text_of
 from nostro.api.desk import Desk
 from nostro.api.documents import Document, json_answer, moment, number
 from nostro.domain.ids import parse_id, show_id
@@ -38,12 +38,8 @@ async def _set(request: Request, desk: Desk, *, all_of_them: bool) -> Response:
 
 
 def _wish(fields: Fields, name: str) -> Limit | None:
-    """A number, or a string that writes one."""
-    said = string_of(fields, name)
-    if said is None:
-        return None
-    text = said if isinstance(said, str) else bytes(fields[name]).decode("ascii", "replace")
-    return parse_limit(text, name)
+    text = number_text_of(fields, name)
+    return None if text is None else parse_limit(text, name)
 
 
 def limits_document(row: AccountRow, found: LimitsRow) -> Document:

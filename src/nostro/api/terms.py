@@ -12,10 +12,11 @@ from fractions import Fraction
 
 import msgspec
 
-from nostro.api.bodies import Fields, amount_of, parse_fields, require, string_of
+from nostro.api.bodies import Fields, amount_of, number_text_of, parse_fields, require, string_of
 from nostro.api.details import description_of, metadata_of, reference_of
 from nostro.domain.errors import InvalidField, MalformedJson
 from nostro.domain.ids import ObjectId, parse_id
+from nostro.domain.money import parse_rate
 from nostro.domain.requests import LONGEST_HOLD_S, MOST_LEGS, PLAIN, Condition, LegWish, Part, Terms
 from nostro.domain.transaction import NO_NOTES, Notes, Operation
 
@@ -27,7 +28,6 @@ _SAID = frozenset(
 )
 _SIGNED = re.compile(rb"-?(?:0|[1-9][0-9]{0,15})(?:\.[0-9]{1,12})?")
 _WHOLE = re.compile(rb"0|[1-9][0-9]{0,17}")
-_RATE = re.compile(r"(?:0|[1-9][0-9]{0,11})(?:\.[0-9]{1,12})?", re.ASCII)
 _SHARE = re.compile(r"(0|[1-9][0-9]{0,2})(?:\.([0-9]{1,6}))?%", re.ASCII)
 _decode_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
@@ -209,10 +209,5 @@ def _signed(raw: bytes, name: str) -> Decimal:
 
 
 def _rate_of(fields: Fields) -> Decimal | None:
-    raw = bytes(fields.get("rate", b"null"))
-    if raw == b"null":
-        return None
-    text = raw.strip(b'"').decode("ascii", "replace")
-    if not _RATE.fullmatch(text) or not Decimal(text):
-        raise InvalidField("rate", "must be a positive decimal number with at most 12 places")
-    return Decimal(text)
+    text = number_text_of(fields, "rate")
+    return None if text is None else parse_rate(text)

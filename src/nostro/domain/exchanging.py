@@ -16,7 +16,7 @@ from nostro.domain.errors import (
     RateNotFound,
     SystemAccountNotFound,
 )
-from nostro.domain.money import MAX_MINOR
+from nostro.domain.money import MAX_MINOR, show_rate
 from nostro.domain.movements import Movement
 from nostro.domain.requests import TransferRequest
 from nostro.domain.transaction import Exchange
@@ -52,5 +52,5 @@ def _rate_of(request: TransferRequest, source: Account, target: Account, books: 
         raise RateNotFound
     expected = request.terms.expected_rate
     if expected is not None and expected != rate.rate:
-        raise RateChanged(rate=f"{rate.rate.normalize():f}")
+        raise RateChanged(rate=show_rate(rate.rate))
     return rate

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import msgspec
+
 from nostro.domain.account import AccountStatus, may_become
 from nostro.domain.details import Details
 from nostro.domain.errors import (
@@ -102,10 +104,24 @@ class Accounts:
             if not before:
                 return row
             changed = await accounts.set_details(connection, account, {**row.details, **given})
-            await accounts.append_details_changed(
-                connection, changed, actor.id if actor else None, before, {name: given[name] for name in before}
+            await journal.append_event(
+                connection,
+                "ACCOUNT_DETAILS_CHANGED",
+                actor=actor.id if actor else None,
+                user=row.owner,
+                account=account,
+                before=_as_json(before),
+                after=_as_json({name: given[name] for name in before}),
             )
         return changed
+
+
+def _as_json(details: Details) -> dict[str, object]:
+    """Metadata as it is written, so that its numbers keep their digits."""
+    return {
+        name: msgspec.Raw(value.encode()) if name == "metadata" and value is not None else value
+        for name, value in details.items()
+    }
 
 
 def is_operator(actor: User | None) -> bool:

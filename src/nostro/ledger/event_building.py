@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from nostro.domain.event import Event, event_id, other_type, shown_time, transaction_type
 from nostro.domain.ids import ObjectId, show_id
-from nostro.domain.money import show_amount
+from nostro.domain.money import show_amount, show_rate
 from nostro.store.events import EntryRow, HappeningRow, JournalRows, LegRow, TransactionRow
 
 Json = dict[str, Any]
@@ -91,7 +91,7 @@ def _transaction(row: TransactionRow) -> Json:
         document["counterAmount"] = exact(row.counter_amount, row.counter_exponent)
         document["counterCurrency"] = row.counter_currency
     if row.rate is not None:
-        document["rate"] = Decimal(f"{row.rate.normalize():f}")
+        document["rate"] = Decimal(show_rate(row.rate))
     if row.expires_at is not None:
         document["expiresAt"] = shown_time(row.expires_at)
     if row.effective_at is not None:

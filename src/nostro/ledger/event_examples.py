@@ -163,9 +163,14 @@ _HAPPENINGS = (
         actor=None,
         details={"webhook": _WEBHOOK, "cause": "The receiver answered 410 Gone"},
     ),
+    _REGISTERED._replace(
+        kind="RATE_CHANGED",
+        details={"base": "INR", "quote": "USD", "before": "0.0119", "after": "0.0121"},
+    ),
     *(
         _REGISTERED._replace(kind=kind, actor=_OPERATOR, user_id=None, details=details)
         for kind, details in (
+            ("CURRENCY_REGISTERED", {"code": "POINTS", "exponent": 0, "name": "Loyalty points"}),
             ("PERIOD_CLOSED", _PERIOD | {"before": None, "after": "2026-11-01T00:00:00.000Z"}),
             ("PERIOD_REOPENED", _PERIOD | {"before": "2026-11-01T00:00:00.000Z", "after": None}),
         )

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-import msgspec
-
 from nostro.domain.account import AccountStatus
 from nostro.domain.details import Details, valid_metadata
 from nostro.domain.ids import ObjectId
@@ -169,21 +167,3 @@ async def set_status(connection: Connection, account: ObjectId, status: AccountS
 async def set_details(connection: Connection, account: ObjectId, details: Details) -> AccountRow:
     values = (details[name] for name in _DETAILS)
     return _row(await connection.fetchrow(SQL["set_details"], account, *values))
-
-
-async def append_details_changed(
-    connection: Connection, row: AccountRow, actor: ObjectId | None, before: Details, after: Details
-) -> None:
-    """The event of `set_details`, as the last act of its transaction. Metadata goes in as it is written."""
-    details = {"before": _as_json(before), "after": _as_json(after)}
-    await connection.fetchval(
-        SQL["append_event"],
-        *("ACCOUNT_DETAILS_CHANGED", actor, row.owner, row.id, msgspec.json.encode(details).decode()),
-    )
-
-
-def _as_json(details: Details) -> dict[str, object]:
-    return {
-        name: msgspec.Raw(value.encode()) if name == "metadata" and value is not None else value
-        for name, value in details.items()
-    }

@@ -1,6 +1,5 @@
 """The batch as PostgreSQL sees it: begin, lock, read, write, commit. The committer calls these in order."""
 
-import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
@@ -14,6 +13,7 @@ from nostro.domain.user import Caller, Role
 from nostro.store import stories
 from nostro.store.arrays import bytes_array, moment, plain_array, quoted, sparse_array, text_array, word_array
 from nostro.store.database import Connection
+from nostro.store.documents import encode_document
 from nostro.store.queries import SQL
 
 
@@ -191,6 +191,6 @@ async def append_event(
 ) -> int:
     """Write an event as the last act of a transaction; returns its position in the journal."""
     position: int = await connection.fetchval(
-        SQL["append_event"], kind, actor, user, account, json.dumps(details)
+        SQL["append_event"], kind, actor, user, account, encode_document(details).decode()
     )
     return position
