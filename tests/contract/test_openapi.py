@@ -408,7 +408,11 @@ def _look_at_events(house: House, witness: Witness, ann: Person) -> None:
 
 def _look_at_webhooks(witness: Witness, ann: Person) -> None:
     create, one = "POST /api/webhooks", "GET /api/webhooks/{webhook}"
-    given = {"url": "https://example.com/hook", "eventTypes": ["transaction.*"], "description": "Rent book"}
+    given = {
+        "url": "https://receiver.example/hook",
+        "eventTypes": ["transaction.*"],
+        "description": "Rent book",
+    }
     webhook = witness.look(create, ann.post("/api/webhooks", given))["webhook"]["_id"]
     for change in ({"url": ""}, {"url": "http://127.0.0.1/"}, {"eventTypes": ["?"]}, {"scope": "ALL"}):
         witness.look(create, ann.post("/api/webhooks", given | change))

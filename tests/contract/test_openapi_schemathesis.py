@@ -52,6 +52,9 @@ _RULES_BEYOND_SCHEMAS = (
     "POST /api/transactions/system/initial-funds",
     "POST /api/standing-orders",
     "PATCH /api/standing-orders/{order}",
+    "POST /api/webhooks",
+    "PATCH /api/webhooks/{webhook}",
+    "POST /api/webhooks/{webhook}/replay",
 )
 # Made-up ids are nobody's. Words of this house take their place in most requests, so that money does move.
 _PLACES = {
@@ -60,6 +63,7 @@ _PLACES = {
     "bystanders": ("path.account", "query.accountId"),  # whose status may change without stopping the rest
     "transactions": ("path.transaction",),
     "orders": ("path.order", "query.before"),
+    "webhooks": ("path.webhook",),
     "keys": ("body.idempotencyKey", "header.Idempotency-Key", "path.key"),
     "amounts": ("body.amount",),
 }
@@ -88,6 +92,7 @@ def _run(house: House, role: str, folder: Path, *, examples: int, seed: int) -> 
         "bystanders": [person.open_account()],
         "transactions": [sent.json()["transaction"]["_id"]],
         "orders": [_order(person, account, second)],
+        "webhooks": [_webhook(person) for _ in range(5)],  # some of them will be deleted
         "keys": [f"key-{number}" for number in range(12)],
         "amounts": [0.5, 1, 20],
     }
@@ -115,6 +120,11 @@ def _order(person: Person, source: str, target: str) -> str:
     body = {"fromAccount": source, "toAccount": target, "amount": 1, "everyDays": 1, "idempotencyKey": "order"}
     made = person.post("/api/standing-orders", body)
     return str(made.json()["standingOrder"]["_id"])
+
+
+def _webhook(person: Person) -> str:
+    made = person.post("/api/webhooks", {"url": "https://receiver.example/hook"})
+    return str(made.json()["webhook"]["_id"])
 
 
 def _identity(house: House, customer: Person, role: str) -> list[str]:

@@ -184,7 +184,7 @@ PARAMETERS: dict[str, Json] = {
         "in": "path",
         "required": True,
         "description": "Of an event in the journal.",
-        "schema": {"type": "integer", "minimum": 1, "maximum": 2**63 - 1},
+        "schema": {"type": "integer", "minimum": 1, "maximum": LARGEST_POSITION},
         "example": DELIVERY["position"],
     },
     "key": {
