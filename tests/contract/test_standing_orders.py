@@ -193,9 +193,9 @@ def test_a_key_makes_one_order_and_a_different_request_under_it_is_refused(desk:
     assert replayed.json()["standingOrder"] == order
     by_header = desk.ann.post(PATH, desk.body(idempotencyKey=None), headers={"Idempotency-Key": '"rent"'})
     assert by_header.json()["standingOrder"] == order
-    refused = desk.send(idempotencyKey="rent", amount=11, times=2)
+    refused = desk.send(idempotencyKey="rent", amount=11, times=2, retry={"maxAttempts": 2})
     assert (refused.status_code, refused.json()["code"]) == (409, "key_conflict")
-    assert refused.json()["conflictingFields"] == ["amount", "times"]
+    assert refused.json()["conflictingFields"] == ["amount", "retry", "times"]
     # The same key may stand for a transfer: an order's key is of another kind.
     assert desk.ann.send(desk.source, desk.target, 1, key="rent").status_code == 201
 

@@ -95,8 +95,7 @@ class OrderTerms(NamedTuple):
             "startsAt": self.starts and self.starts.isoformat(),
             "endsAt": self.ends and self.ends.isoformat(),
             "times": self.times,
-            "maxAttempts": self.retry.attempts,
-            "retryMinutes": self.retry.minutes,
+            "retry": f"{self.retry.attempts} every {self.retry.minutes} minutes",
             "catchUp": self.catch_up.value,
             "description": self.description,
         }
@@ -221,10 +220,11 @@ class StandingOrders:
         """New terms from the next attempt on. An order that is at its end with them is COMPLETED."""
         async with self._changing(order, owner) as change:
             amended = _amended(change.order, changes)
+            if amended == change.order:
+                return amended
             if amended.status is OrderStatus.ACTIVE and amended.attempts == 0:
                 amended = due_next(amended, amended.due_at, await store.clock(change.connection))
-            if amended != change.order:
-                await change.save(amended, "STANDING_ORDER_CHANGED")
+            await change.save(amended, "STANDING_ORDER_CHANGED")
         return change.order
 
     @asynccontextmanager
