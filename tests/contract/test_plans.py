@@ -204,7 +204,7 @@ def test_a_page_of_transactions_costs_its_own_entries_not_the_ledger(dsn: str) -
     planner = Planner(dsn, _WAITS)
     planner.run("ANALYZE")
     own = _quoted(bytes_array(IDS[:2])) + "::bytea[]"
-    scanned, pages = planner.explain("page_of_transactions", own, "5", "0")
+    scanned, pages = planner.explain("page_of_transactions", own, "NULL", "6", "6", "0", *["NULL"] * 11)
     planner.close()
     assert not scanned & {"transactions", "entries", "accounts"}, scanned
     assert pages <= 200, f"{pages} pages"
@@ -250,3 +250,14 @@ def test_a_balance_of_the_past_is_found_by_halving(hot: str) -> None:
     planner.close()
     assert not scanned & {"entries", "accounts"}, scanned
     assert pages <= 400, f"{pages} pages"
+
+
+@pytest.mark.parametrize("before", ["NULL", str(TRANSACTIONS + LONG // 2), str(TRANSACTIONS + 60)])
+def test_a_page_of_transactions_costs_the_same_wherever_it_is(hot: str, before: str) -> None:
+    planner = Planner(hot, _WAITS | {"plan_cache_mode": "force_generic_plan"})
+    planner.run("ANALYZE")
+    own = _quoted(bytes_array([_hex(HOT)])) + "::bytea[]"
+    scanned, pages = planner.explain("page_of_transactions", own, before, "51", "51", "0", *["NULL"] * 11)
+    planner.close()
+    assert not scanned & {"transactions", "entries", "accounts"}, scanned
+    assert pages <= 51 * 40, f"{pages} pages"

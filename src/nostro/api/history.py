@@ -9,10 +9,10 @@ from starlette.responses import Response
 from nostro.api import accounts
 from nostro.api.cursors import Query, asked, cursor_of
 from nostro.api.desk import Desk
-from nostro.api.documents import Document, json_answer, moment, number
+from nostro.api.documents import Document, json_answer, moment, number, seen_document
 from nostro.api.filters import FILTERS, filters_of, period_asked, word_of
-from nostro.api.paging import limit_of
-from nostro.domain.errors import InvalidField
+from nostro.api.paging import limit_of, page_of
+from nostro.domain.errors import InvalidField, UnknownAccount
 from nostro.domain.history import Place
 from nostro.domain.ids import parse_id, show_id
 from nostro.domain.moments import parse_inclusive
@@ -50,6 +50,33 @@ async def list_entries(request: Request, desk: Desk) -> Response:
         }
         | cursors(listed, query, *turned),
     )
+
+
+async def list_transactions(request: Request, desk: Desk) -> Response:
+    """The caller's transactions, newest first; `accountId` narrows them to one of the caller's accounts."""
+    user = await desk.user(request)
+    own = [row.id for row in await desk.ledger.accounts.of(user.id)]
+    wanted = request.path_params.get("account") or request.query_params.get("accountId")
+    if wanted:
+        account = parse_id(wanted, "accountId")
+        if account not in own:
+            raise UnknownAccount
+        own = [account]
+    listed = f"transactions of {show_id(own[0]) if wanted else show_id(user.id)}"
+    query, place = asked(request, listed, FILTERS)
+    limit, skip = page_of(request)
+    page = await desk.ledger.history.transactions(
+        own, filters_of(query), place, limit=limit, skip=0 if place else skip
+    )
+    document: Document = {
+        "success": True,
+        "transactions": [seen_document(seen, user) for seen in page.transactions],
+        "limit": limit,
+    }
+    if place is None:
+        document |= {"total": page.total, "skip": skip}
+    onwards = cursors(listed, query, page.older, None)
+    return json_answer(200, document | {name: onwards[name] for name in ("nextCursor", "more")})
 
 
 def cursors(of: str, query: Query, onwards: Place | None, backwards: Place | None) -> Document:

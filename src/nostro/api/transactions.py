@@ -9,14 +9,13 @@ from nostro.api.bodies import amount_of, header_keys, key_of, missing_of, read_f
 from nostro.api.desk import Desk
 from nostro.api.dialects import Dialect
 from nostro.api.documents import Document, head_document, json_answer, seen_document, transaction_document
-from nostro.api.paging import page_of
 from nostro.api.sent import require_money_fields, transfer_of
 from nostro.api.terms import flag_of, refuse_terms, terms_of
 from nostro.domain.books import Posted
-from nostro.domain.errors import InvalidField, NostroError, UnknownAccount
+from nostro.domain.errors import NostroError
 from nostro.domain.ids import parse_id
 from nostro.domain.requests import Request as LedgerRequest
-from nostro.domain.transaction import Kind, Operation, TransactionStatus, valid_key
+from nostro.domain.transaction import Kind, Operation, valid_key
 from nostro.domain.user import Claims, Role
 from nostro.ledger.transfers import transfer_request
 
@@ -114,42 +113,6 @@ def posted_document(dialect: Dialect, situation: str, posted: Posted) -> tuple[i
     document = {"message": message, "success": True, "transaction": transaction}
     # Of a replay, one of the five reads the bare transaction at top level, the others under `transaction`.
     return status, document | transaction if posted.replayed else document
-
-
-async def list_transactions(request: Request, desk: Desk) -> Response:
-    """The caller's transactions, newest first; `accountId` narrows them to one of the caller's accounts."""
-    user = await desk.user(request)
-    own = [row.id for row in await desk.ledger.accounts.of(user.id)]
-    wanted = request.path_params.get("account") or request.query_params.get("accountId")
-    if wanted:
-        account = parse_id(wanted, "accountId")
-        if account not in own:
-            raise UnknownAccount
-        own = [account]
-    limit, skip = page_of(request)
-    if not _status_matches(request.query_params.get("status")):
-        own = []
-    page, total = await desk.ledger.transfers.page(own, limit=limit, skip=skip)
-    return json_answer(
-        200,
-        {
-            "success": True,
-            "transactions": [seen_document(seen, user) for seen in page],
-            # PostgreSQL sums to a numeric, which would be written as a string.
-            "total": total,
-            "limit": limit,
-            "skip": skip,
-        },
-    )
-
-
-def _status_matches(text: str | None) -> bool:
-    """Every transaction is COMPLETED today, so a filter keeps all of them or none."""
-    if not text:
-        return True
-    if text.upper() not in {"PENDING", "COMPLETED", "FAILED", "REVERSED"}:
-        raise InvalidField("status", "must be one of PENDING, COMPLETED, FAILED, REVERSED")
-    return text.upper() == TransactionStatus.COMPLETED.value
 
 
 async def one_transaction(request: Request, desk: Desk) -> Response:

@@ -48,6 +48,11 @@ class Amount:
             raise InvalidAmount("The amount is larger than 10^15 minor units")
         return minor
 
+    @property
+    def decimal(self) -> Decimal:
+        """In major units, for a search among several currencies."""
+        return Decimal(self.digits).scaleb(-self.scale)
+
     def at_least(self, exponent: int) -> int:
         """The least minor units that are not below it, for a search; places that the currency has not count."""
         return min(-self._floor(-1, exponent), INT64_MAX)

@@ -4,6 +4,7 @@ Whoever may not see an account gets the answer of one that does not exist. Nothi
 change, so a stretch of them that was once there reads the same for ever.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -12,11 +13,12 @@ from zoneinfo import ZoneInfo
 from nostro.domain.errors import TooManyEntries, UnknownAccount
 from nostro.domain.history import Filters, Place, Stretch, looked_at, stretch_of
 from nostro.domain.ids import ObjectId
-from nostro.domain.money import Currency
+from nostro.domain.money import INT64_MAX, Currency
 from nostro.ledger.calendar import Period, Step, steps_of
-from nostro.store import history
+from nostro.store import history, transactions
 from nostro.store.database import Connection, Database
 from nostro.store.history import BalanceAt, EntryRow, Span, StepRow
+from nostro.store.transactions import SeenTransaction
 from nostro.store.users import User
 
 # How many entries one page looks at for those that its filters keep. A page that finds too few says where
@@ -36,6 +38,15 @@ class EntriesPage(NamedTuple):
     entries: list[EntryRow]
     older: Place | None
     newer: Place | None
+
+
+class TransactionsPage(NamedTuple):
+    """`total`: of everything, or of what was looked at for a filter. `older`: where the list goes on, if
+    it does."""
+
+    transactions: list[SeenTransaction]
+    total: int
+    older: Place | None
 
 
 class Series(NamedTuple):
@@ -76,6 +87,29 @@ class History:
             older=Place(done.first, older=True) if done.first > span.stretch.first else None,
             newer=Place(done.last, older=False) if newest_first or done.last < span.stretch.last else None,
         )
+
+    async def transactions(
+        self, own: Sequence[ObjectId], filters: Filters, place: Place | None, *, limit: int, skip: int = 0
+    ) -> TransactionsPage:
+        """Movements of the accounts and holds on them, newest first; `skip` only without a place."""
+        narrowed = filters != Filters()
+        looked_at = limit + skip + 1
+        if narrowed:
+            looked_at = max(looked_at, MOST_LOOKED_AT // max(len(own), 1))
+        async with self.database.connection() as connection:
+            page = await transactions.page_of_transactions(
+                connection,
+                own,
+                filters,
+                before=min(max(place.edge, 0), INT64_MAX) if place else None,
+                looked_at=looked_at,
+                limit=limit + 1,
+                skip=skip,
+            )
+            total = page.total if narrowed or place else await transactions.count_transactions(connection, own)
+        found = page.found[:limit]
+        edge = found[-1].transaction.position if len(page.found) > limit else page.horizon
+        return TransactionsPage(found, total, Place(edge, older=True) if edge else None)
 
     async def balance_at(
         self, viewer: User, account: ObjectId, effective_at: datetime | None, known_at: datetime | None

@@ -99,12 +99,6 @@ class Transfers:
         async with self.database.connection() as connection:
             return await transactions.transactions_by_key(connection, user, key)
 
-    async def page(self, own: list[ObjectId], *, limit: int, skip: int) -> tuple[list[SeenTransaction], int]:
-        """Newest first, and how many there are in all."""
-        async with self.database.connection() as connection:
-            page = await transactions.page_of_transactions(connection, own, limit, skip)
-            return page, await transactions.count_transactions(connection, own)
-
 
 def transfer_request(
     claims: Claims,

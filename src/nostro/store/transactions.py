@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from nostro.domain.history import Filters
 from nostro.domain.ids import ObjectId
 from nostro.domain.transaction import Transaction
 from nostro.store.database import Connection
@@ -57,11 +58,46 @@ async def transactions_by_key(connection: Connection, user: ObjectId, key: str) 
     return [transaction_of(row) for row in await connection.fetch(SQL["transactions_by_key"], user, key)]
 
 
+class TransactionsPage(NamedTuple):
+    """`total`: how many were kept of what was looked at. Everything from position `horizon` on was; 0: all."""
+
+    found: list[SeenTransaction]
+    total: int
+    horizon: int
+
+
 async def page_of_transactions(
-    connection: Connection, accounts: Sequence[ObjectId], limit: int, skip: int
-) -> list[SeenTransaction]:
-    rows = await connection.fetch(SQL["page_of_transactions"], accounts, limit, skip)
-    return [_seen(row) for row in rows]
+    connection: Connection,
+    accounts: Sequence[ObjectId],
+    filters: Filters,
+    *,
+    before: int | None,
+    looked_at: int,
+    limit: int,
+    skip: int = 0,
+) -> TransactionsPage:
+    """What the filters keep of the newest `looked_at` lines of each account before a position, newest first."""
+    rows = await connection.fetch(
+        SQL["page_of_transactions"],
+        accounts,
+        before,
+        looked_at,
+        limit,
+        skip,
+        filters.since,
+        filters.until,
+        filters.direction and filters.direction.value,
+        filters.counterparty,
+        filters.least and filters.least.decimal,
+        filters.most and filters.most.decimal,
+        filters.kind and filters.kind.value,
+        filters.status and filters.status.value,
+        filters.reference,
+        filters.text,
+        filters.metadata,
+    )
+    found = [_seen(row) for row in rows if row["position"] is not None]
+    return TransactionsPage(found, rows[0]["total"], rows[0]["horizon"])
 
 
 async def count_transactions(connection: Connection, accounts: Sequence[ObjectId]) -> int:

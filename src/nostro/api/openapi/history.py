@@ -26,7 +26,7 @@ from nostro.ledger.statements import MOST_LINES
 from nostro.store.history import EntryRow
 
 _TAG: Final = "History"
-_FILTER_PARAMETERS = (
+FILTER_PARAMETERS = (
     *("from", "to", "tz", "direction", "counterparty", "amount", "minAmount", "maxAmount"),
     *("kind", "status", "reference", "text", "metadata"),
 )
@@ -187,7 +187,7 @@ DESCRIPTIONS: Descriptions = {
         "that the filters keep, so a page may be short, or empty, and the list go on. One's own account; "
         "operators and auditors see every account.",
         access=Access.USER,
-        parameters=("account", *_FILTER_PARAMETERS, "pageOrder", "limit", "cursor"),
+        parameters=("account", *FILTER_PARAMETERS, "pageOrder", "limit", "cursor"),
         answers=(
             Success(
                 "One page.",

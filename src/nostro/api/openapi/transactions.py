@@ -5,6 +5,7 @@ from typing import Final
 from nostro.api.bulk import MOST_TOGETHER, MOST_TRANSFERS
 from nostro.api.openapi.accounts import PAGE_FIELDS, PAGE_RULE
 from nostro.api.openapi.description import Access, Body, Description, Descriptions, Json, Success
+from nostro.api.openapi.history import CURSORS, FILTER_PARAMETERS, FILTER_RULES
 from nostro.api.openapi.samples import (
     ANN_ACCOUNT_ID,
     BOB_ACCOUNT_ID,
@@ -50,6 +51,7 @@ from nostro.domain.errors import (
     SystemAccountNotFound,
     UnknownAccount,
 )
+from nostro.ledger.history import MOST_LOOKED_AT
 
 _TAG: Final = "Transactions"
 _POSTED: Json = {"transaction": ref("Transaction")}
@@ -122,17 +124,30 @@ def _page(name: str, summary: str, text: str, *parameters: str) -> Description:
         name=name,
         tag=_TAG,
         summary=summary,
-        text=text,
+        text=f"{text} Movements, and holds that one has placed. What is kept can be narrowed as a history "
+        f"can; then a page looks at {MOST_LOOKED_AT} lines at most, counts those in `total`, and may be "
+        f"short and go on. With `cursor`, which is the way through a long list, there is neither `total` "
+        f"nor `skip`.",
         access=Access.USER,
-        parameters=(*parameters, "status", "limit", "skip"),
+        parameters=(*parameters, *FILTER_PARAMETERS, "limit", "skip", "cursor"),
         answers=(
             Success(
                 "One page, newest first.",
-                {"transactions": list_of("SeenTransaction"), "total": COUNT} | PAGE_FIELDS,
-                {"transactions": [SEEN_TRANSFER], "total": 1, "limit": 50, "skip": 0},
+                {"transactions": list_of("SeenTransaction"), "total": COUNT}
+                | PAGE_FIELDS
+                | {name: CURSORS[name] for name in ("nextCursor", "more")},
+                {
+                    "transactions": [SEEN_TRANSFER],
+                    "total": 1,
+                    "limit": 50,
+                    "skip": 0,
+                    "nextCursor": None,
+                    "more": False,
+                },
+                optional=("total", "skip"),
             ),
         ),
-        refusals=(*_LIST_REFUSALS, _STATUS_RULE),
+        refusals=(*_LIST_REFUSALS, _STATUS_RULE, *FILTER_RULES),
     )
 
 

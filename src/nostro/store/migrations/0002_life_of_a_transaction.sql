@@ -95,6 +95,8 @@ CREATE TABLE summaries (
     AND (status <> 'PENDING' OR captured + released < amount)
   )
 ) WITH (fillfactor = 80);
+-- The holds of an account, which have no entries, in the order of the journal.
+CREATE INDEX summaries_account_idx ON summaries (account_id, position);
 CREATE INDEX summaries_pending_idx ON summaries (account_id, expires_at) WHERE status = 'PENDING';
 CREATE INDEX summaries_expiring_idx ON summaries (expires_at) WHERE status = 'PENDING' AND expires_at IS NOT NULL;
 

@@ -35,27 +35,80 @@ SELECT r.* FROM transactions t JOIN transaction_rows r ON r.position = t.positio
  ORDER BY t.position;
 
 -- name: page_of_transactions
--- The newest transactions of the accounts $1 (all of one owner), $2 of them after skipping $3. Each account's
--- newest entries come from its own index, so a page costs the pages before it, never the whole ledger.
-SELECT r.*, f.owner AS from_owner, g.owner AS to_owner,
+-- Transactions of the accounts $1 (all of one owner) before position $2 (NULL: from the newest on) that the filters
+-- keep, newest first, $4 of them after skipping $5. Two streams for each account, each through its own index: its
+-- entries, and what is told of its holds. Of each the newest $3 are looked at; above the horizon, the lowest of a
+-- stream that has more, all streams are whole, and nothing below it is told. So a page costs the same wherever it
+-- is. There is always a row: without a position when nothing was found.
+WITH own AS (
+  SELECT a.id,
+         CASE WHEN $6::timestamptz IS NULL THEN 0
+              ELSE last_seq_at(a.id, $6::timestamptz - interval '1 microsecond') END AS bottom,
+         least(
+           CASE WHEN $7::timestamptz IS NULL THEN a.last_seq
+                ELSE last_seq_at(a.id, $7::timestamptz - interval '1 microsecond') END,
+           CASE WHEN $2::bigint IS NULL THEN a.last_seq ELSE (
+             WITH RECURSIVE halving (low, high) AS (
+               SELECT 0::bigint, a.last_seq
+               UNION ALL
+               SELECT CASE WHEN m.position < $2 THEN h.mid ELSE h.low END,
+                      CASE WHEN m.position < $2 THEN h.high ELSE h.mid - 1 END
+                 FROM (SELECT low, high, (low + high + 1) / 2 AS mid FROM halving WHERE low < high) AS h
+                 JOIN entries m ON m.account_id = a.id AND m.seq = h.mid)
+             SELECT low FROM halving WHERE low = high) END) AS top
+    FROM accounts a WHERE a.id = ANY ($1::bytea[])
+), lines AS (
+  SELECT own.id, 1 AS stream, e.position
+    FROM own, LATERAL (SELECT e.position FROM entries e
+                        WHERE e.account_id = own.id AND e.seq > own.bottom AND e.seq <= own.top
+                        ORDER BY e.seq DESC LIMIT $3) AS e
+  UNION ALL
+  SELECT own.id, 2, s.position
+    FROM own, LATERAL (SELECT s.position FROM summaries s
+                        WHERE s.account_id = own.id AND ($2::bigint IS NULL OR s.position < $2)
+                        ORDER BY s.position DESC LIMIT $3) AS s
+), horizon AS (
+  SELECT coalesce(max(lowest), 0) AS position
+    FROM (SELECT min(position) AS lowest FROM lines GROUP BY id, stream HAVING count(*) >= $3) AS more
+), matched AS (
+  SELECT t.position
+    FROM (SELECT DISTINCT l.position FROM lines l, horizon h WHERE l.position >= h.position) AS looked
+    JOIN transactions t ON t.position = looked.position
+    JOIN currencies c ON c.code = t.currency
+    LEFT JOIN summaries s ON s.position = t.position
+   WHERE ($6::timestamptz IS NULL OR t.created_at >= $6) AND ($7::timestamptz IS NULL OR t.created_at < $7)
+     AND CASE $8::text WHEN 'DEBIT' THEN t.from_account = ANY ($1::bytea[])
+                       WHEN 'CREDIT' THEN t.to_account = ANY ($1::bytea[]) ELSE true END
+     AND ($9::bytea IS NULL OR $9 IN (t.from_account, t.to_account)
+          OR EXISTS (SELECT FROM legs l WHERE l.position = t.position AND $9 IN (l.from_account, l.to_account)))
+     AND ($10::numeric IS NULL OR t.amount >= $10 * power(10::numeric, c.exponent))
+     AND ($11::numeric IS NULL OR t.amount <= $11 * power(10::numeric, c.exponent))
+     AND ($12::text IS NULL OR t.kind = $12::text::transaction_kind)
+     AND ($13::text IS NULL OR coalesce(s.status, 'COMPLETED') = $13::text::transaction_status)
+     AND ($14::text IS NULL OR t.reference = $14)
+     AND ($15::text IS NULL
+          OR strpos(lower(concat_ws(E'\n', t.description, t.reference)), lower($15)) > 0)
+     AND ($16::text[] IS NULL OR t.metadata @> ANY ($16::text[]::jsonb[]))
+), kept AS (
+  SELECT position FROM matched ORDER BY position DESC LIMIT $4 OFFSET $5
+)
+SELECT h.position AS horizon, (SELECT count(*) FROM matched) AS total, r.*, f.owner AS from_owner, g.owner AS to_owner,
        fu.name AS from_name, fu.email AS from_email, gu.name AS to_name, gu.email AS to_email
-  FROM (SELECT DISTINCT newest.position
-          FROM unnest($1::bytea[]) AS own (id),
-               LATERAL (SELECT e.position FROM entries e WHERE e.account_id = own.id
-                         ORDER BY e.seq DESC LIMIT $2::bigint + $3::bigint) AS newest
-         ORDER BY newest.position DESC
-         LIMIT $2 OFFSET $3) AS page
-  JOIN transaction_rows r ON r.position = page.position
-  JOIN accounts f ON f.id = r.from_account
-  JOIN accounts g ON g.id = r.to_account
-  JOIN users fu ON fu.id = f.owner
-  JOIN users gu ON gu.id = g.owner
- ORDER BY r.position DESC;
+  FROM horizon h
+  LEFT JOIN kept ON true
+  LEFT JOIN transaction_rows r ON r.position = kept.position
+  LEFT JOIN accounts f ON f.id = r.from_account
+  LEFT JOIN accounts g ON g.id = r.to_account
+  LEFT JOIN users fu ON fu.id = f.owner
+  LEFT JOIN users gu ON gu.id = g.owner
+ ORDER BY kept.position DESC;
 
 -- name: count_transactions
--- Entries of the accounts $1, those of a transaction between two of them counted once.
+-- Entries of the accounts $1, those of a transaction between two of them counted once, and holds.
 SELECT (SELECT coalesce(sum(last_seq), 0)::bigint FROM accounts WHERE id = ANY($1::bytea[]))
      - CASE WHEN cardinality($1::bytea[]) < 2 THEN 0 ELSE (
          SELECT count(*) FROM entries e JOIN transactions t ON t.position = e.position
           WHERE e.account_id = ANY($1::bytea[]) AND e.direction = 'DEBIT'
-            AND t.to_account = ANY($1::bytea[])) END AS total;
+            AND t.to_account = ANY($1::bytea[])) END
+     + (SELECT count(*) FROM summaries s JOIN transactions t ON t.position = s.position
+         WHERE s.account_id = ANY($1::bytea[]) AND t.kind = 'HOLD') AS total;
