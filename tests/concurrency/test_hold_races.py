@@ -19,6 +19,7 @@ from nostro.domain.ids import ObjectId
 from nostro.domain.money import parse_amount
 from nostro.domain.requests import Terms
 from nostro.domain.transaction import Operation
+from nostro.ledger.follow_ups import follow_up_request
 from nostro.ledger.service import Ledger
 from nostro.store import journal
 from nostro.store.queries import SQL
@@ -41,10 +42,11 @@ async def superuser(url: str, *statements: str) -> None:
         await connection.close()
 
 
-def without_the_lock(patch: Patch, query: str = "lock_accounts", lock: str = "FOR NO KEY UPDATE") -> None:
-    unlocked = SQL[query].replace(lock, "")
-    assert unlocked != SQL[query]
-    patch.setitem(SQL, query, unlocked)
+def without_the_lock(patch: Patch, lock: str = "FOR NO KEY UPDATE", *queries: str) -> None:
+    for query in queries or ("lock_accounts", "lock_accounts_about"):
+        unlocked = SQL[query].replace(lock, "")
+        assert unlocked != SQL[query]
+        patch.setitem(SQL, query, unlocked)
 
 
 async def answered(asked: Awaitable[Posted]) -> Posted | NostroError:
@@ -81,7 +83,7 @@ class Scene:
         self, ledger: Ledger, operation: Operation, parent: ObjectId, amount: str | None = None
     ) -> Posted | NostroError:
         """As Bob, who received or may receive."""
-        request = await ledger.follow_ups.prepare(
+        request = follow_up_request(
             operation, token_of(self.bob), parent, amount=parse_amount(amount) if amount else None
         )
         return await answered(ledger.follow_ups.ask(request))
@@ -348,7 +350,7 @@ async def test_nothing_is_backdated_into_a_period_that_was_closed_first(
 
 
 async def test_without_the_lock_on_the_book_a_closed_period_changes(scene: Scene, monkeypatch: Patch) -> None:
-    without_the_lock(monkeypatch, "closed_books", "FOR SHARE")
+    without_the_lock(monkeypatch, "FOR SHARE", "closed_books")
     answers, wrote_late = await backdate_while_closing(scene, monkeypatch)
     assert answers == {"posted": 1}
     assert wrote_late

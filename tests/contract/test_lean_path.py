@@ -27,7 +27,9 @@ from tests.contract.conftest import House
 
 ORDINARY = {"Sec-Fetch-Site": "none"}
 # What may differ between two answers to the same request, sent twice: when, and which transaction.
-CHANGING = {"_id", "id", "createdAt", "effectiveAt", "updatedAt", "position", "idempotencyKey", "transaction"}
+CHANGING = {"_id", "id", "createdAt", "effectiveAt", "updatedAt", "expiresAt"} | {
+    *("parent", "position", "idempotencyKey", "transaction"),
+}
 
 
 @pytest.fixture
@@ -85,6 +87,17 @@ BODIES = [
     '{{"fromAccount":["{a}"],"toAccount":"{b}","amount":1,"idempotencyKey":"{k}"}}',
     '{{"toAccount":"{b}","amount":1,"idempotencyKey":"{k}"}}',
     '{{"fromAccount":"{a}","toAccount":"{b}","amount":1,"idempotencyKey":"{k}"',
+    '{{"fromAccount":"{a}","toAccount":"{b}","amount":1,"idempotencyKey":"{k}","hold":true}}',
+    '{{"fromAccount":"{a}","toAccount":"{b}","amount":"1.50","idempotencyKey":"{k}","hold":true,"expiresIn":60}}',
+    '{{"fromAccount":"{a}","toAccount":"{b}","amount":1,"idempotencyKey":"{k}","hold":true,"expiresIn":60.0}}',
+    '{{"fromAccount":"{a}","toAccount":"{b}","amount":1,"idempotencyKey":"{k}","hold":true,"expiresIn":6e1}}',
+    '{{"fromAccount":"{a}","toAccount":"{b}","amount":1,"idempotencyKey":"{k}","hold":true,"expiresIn":0}}',
+    '{{"fromAccount":"{a}","toAccount":"{b}","amount":1,"idempotencyKey":"{k}","hold":true,"expiresIn":null}}',
+    '{{"fromAccount":"{a}","toAccount":"{b}","amount":1,"idempotencyKey":"{k}","hold":true,"hold":true}}',
+    '{{"fromAccount":"{a}","toAccount":"{b}","amount":1,"idempotencyKey":"{k}","hold":false}}',
+    '{{"fromAccount":"{a}","toAccount":"{b}","amount":1,"idempotencyKey":"{k}","hold":1}}',
+    '{{"fromAccount":"{a}","toAccount":"{b}","amount":1,"idempotencyKey":"{k}","expiresIn":60}}',
+    '{{"fromAccount":"{a}","toAccount":"{b}","amount":1,"idempotencyKey":"{k} hold expiresIn"}}',
     '[{{"fromAccount":"{a}"}}]',
     "{{}}",
     "",
@@ -105,6 +118,57 @@ def test_a_transfer_is_answered_alike_on_both_paths(people: tuple[Person, str, s
         if answer.status_code == 201:  # put it back, so that the other path sees the same balance
             ann.send(second, first, answer.json()["transaction"]["amount"])
     assert answers[0] == answers[1]
+
+
+CAPTURES = [
+    '{{"idempotencyKey":"{k}"}}',
+    '{{"idempotencyKey":"{k}","amount":2}}',
+    '{{"amount":"2.50","final":true,"idempotencyKey":"{k}"}}',
+    '{{"idempotencyKey":"{k}","amount":null}}',
+    '{{"idempotencyKey":"{k}","amount":50}}',
+    '{{"idempotencyKey":"{k}","amount":1.005}}',
+    '{{"idempotencyKey":"{k}","amount":0}}',
+    '{{"idempotencyKey":"{k}","amount":""}}',
+    '{{"idempotencyKey":"{k}","final":"true"}}',
+    '{{"idempotencyKey":"{k}","final":true,"final":false}}',
+    '{{"idempotencyKey":"amount","amount":1,"amount":2}}',
+    '{{"idempotencyKey":"{k}","dryRun":true}}',
+    '{{"idempotencyKey":""}}',
+    "{{}}",
+    "",
+]
+
+
+@pytest.mark.parametrize("template", CAPTURES)
+def test_a_capture_is_answered_alike_on_both_paths(people: tuple[Person, str, str], template: str) -> None:
+    ann, first, second = people
+    answers = []
+    for special in ({}, ORDINARY):
+        sent = {"fromAccount": first, "toAccount": second, "amount": 5, "idempotencyKey": fresh(), "hold": True}
+        hold = ann.post("/api/transactions", sent).json()["transaction"]["_id"]
+        answer = ann.client.request(
+            "POST",
+            f"/api/transactions/{hold}/capture",
+            token=ann.token,
+            content=template.format(k=fresh()).encode(),
+            headers={"Content-Type": "application/json", **special},
+        )
+        said = _comparable(answer)
+        said[1].pop("instance", None)
+        said[1].pop("balances", None)
+        answers.append(said)
+        ann.post(f"/api/transactions/{hold}/void")
+    assert answers[0] == answers[1]
+
+
+@pytest.mark.parametrize("hold", ["0" * 24, "no-id", ""])
+def test_a_capture_of_nothing_is_answered_alike_on_both_paths(
+    people: tuple[Person, str, str], hold: str
+) -> None:
+    body = b'{"idempotencyKey":"one"}'
+    lean, ordinary = _both(people[0], "POST", f"/api/transactions/{hold}/capture", body)
+    assert lean == ordinary
+    assert lean[0] in {400, 404, 405}
 
 
 def test_a_replay_is_answered_alike_on_both_paths(people: tuple[Person, str, str]) -> None:

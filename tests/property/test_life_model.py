@@ -285,7 +285,6 @@ def as_request(wish: Wish, number: int) -> Request:
             key=wish["key"],
             digest=digest,
             parent=ObjectId(wish["parent"]),
-            accounts=(),
             amount=wish["amount"] and _amount(wish["amount"]),
             final=wish["final"],
             expires_in_s=wish["expires_in"],

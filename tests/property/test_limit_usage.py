@@ -15,6 +15,7 @@ from nostro.domain.ids import ObjectId
 from nostro.domain.money import Amount, Currency
 from nostro.domain.requests import Terms
 from nostro.domain.transaction import Operation
+from nostro.ledger.follow_ups import follow_up_request
 from nostro.ledger.service import Ledger
 from nostro.ledger.transfers import transfer_request
 from nostro.store.users import User
@@ -109,9 +110,7 @@ class Life:
     async def _follow(
         self, operation: Operation, parent: ObjectId, amount: Amount | None = None, *, final: bool = False
     ) -> None:
-        request = await self.ledger.follow_ups.prepare(
-            operation, token_of(self.ann), parent, amount=amount, final=final
-        )
+        request = follow_up_request(operation, token_of(self.ann), parent, amount=amount, final=final)
         await self.ledger.follow_ups.ask(request)
 
     async def limit(self, **limits: int | None) -> None:

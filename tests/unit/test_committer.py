@@ -1,6 +1,7 @@
 """The committer as an enemy would use it: hung up on, flooded, starved, broken from inside, shut down."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -24,9 +25,11 @@ class Scene:
         self.ledger = ledger
         self.gate, self.at_the_gate = asyncio.Event(), asyncio.Event()
         self.sizes: list[int] = []
+        self.begun = 0
         begin, write_batch = journal.begin, journal.write_batch
 
         async def begin_when_open(connection: Any) -> None:
+            self.begun += 1
             self.at_the_gate.set()
             await self.gate.wait()
             await begin(connection)
@@ -46,10 +49,17 @@ class Scene:
         self.claims = token_of(self.ann)
         self.source, self.target = await self.bank.account(self.ann, 1000), await self.bank.account(self.ann)
         self._patch()
+        # One batch at a time, as far as these tests are concerned, unless one says otherwise.
+        self.ledger.transfers.committer.worth_a_second = 10**9
         return self
 
     def pay(self, key: str | None = None) -> "asyncio.Task[Any]":
         return asyncio.create_task(send(self.ledger, self.claims, self.source, self.target, "1", key))
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(10):
+            while not condition():  # noqa: ASYNC110 - no event of ours tells of it
+                await asyncio.sleep(0.01)
 
     async def first_at_the_gate(self) -> "asyncio.Task[Any]":
         first = self.pay()
@@ -79,6 +89,28 @@ async def test_a_batch_is_no_larger_than_its_limit(scene: Scene) -> None:
     scene.gate.set()
     assert codes(await asyncio.gather(first, *others)) == {"posted": 26}
     assert scene.sizes == [1, 10, 10, 5]
+
+
+async def many_turns() -> None:
+    """What is going to happen without anything from outside has happened by now."""
+    for _ in range(100):
+        await asyncio.sleep(0)
+
+
+async def test_a_second_batch_sets_out_when_enough_wait_and_never_a_third(scene: Scene) -> None:
+    scene.ledger.transfers.committer.worth_a_second = 8
+    first = await scene.first_at_the_gate()
+    few = [scene.pay() for _ in range(7)]
+    await many_turns()
+    assert scene.begun == 1
+    enough = [scene.pay() for _ in range(3)]
+    await scene.until(lambda: scene.begun == 2)
+    more = [scene.pay() for _ in range(20)]
+    await many_turns()
+    assert scene.begun == 2
+    scene.gate.set()
+    assert codes(await asyncio.gather(first, *few, *enough, *more)) == {"posted": 31}
+    assert sorted(scene.sizes)[:2] == [1, 10]
 
 
 async def test_beyond_the_limit_of_the_queue_nothing_is_done(scene: Scene) -> None:

@@ -15,6 +15,7 @@ from nostro.domain.errors import MissingField, NostroError
 from nostro.domain.ids import parse_id
 from nostro.domain.money import Amount
 from nostro.domain.transaction import Operation
+from nostro.ledger.follow_ups import follow_up_request
 
 Reader = Callable[[Fields], dict[str, Any]]
 
@@ -44,7 +45,7 @@ async def _follow_up(
         fields = await read_fields(request)
         is_dry = flag_of(fields, "dryRun")
         wishes: dict[str, Any] = {"notes": notes_of(fields)} | read(fields) | {"key": _key_of(fields, request)}
-        wanted = await desk.ledger.follow_ups.prepare(operation, claims, parent, **wishes)
+        wanted = follow_up_request(operation, claims, parent, **wishes)
     except NostroError:
         await authenticate_first(desk, claims)
         raise

@@ -1,4 +1,4 @@
-"""The lean path: a plainly sound transfer or balance read, from its bytes to the answer's.
+"""The lean path: a plainly sound transfer, hold, capture or balance read, from its bytes to the answer's.
 
 It does what the ordinary path does for a request with nothing special about it, and nothing else. Whatever is
 out of the ordinary (a cookie, an origin, an escape in the JSON, an unknown field, a token not seen before,
@@ -16,13 +16,15 @@ from nostro.api.desk import Desk
 from nostro.api.documents import JSON, balance_document, encode
 from nostro.api.paths import ACCOUNTS, TRANSACTIONS
 from nostro.api.problems import problem
-from nostro.api.sent import plain_transfer
+from nostro.api.sent import plain_capture, plain_transfer
 from nostro.api.transactions import REPLAYED, posted_document
 from nostro.domain.books import Outcome
 from nostro.domain.errors import NostroError
 from nostro.domain.ids import parse_id
+from nostro.domain.transaction import Operation
 from nostro.domain.user import Claims
 from nostro.ledger.balances import Balance
+from nostro.ledger.follow_ups import follow_up_request
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -31,6 +33,7 @@ LONGEST_BODY = 4096
 # Together below what the ordinary path refuses as too large.
 MOST_HEADERS, LONGEST_HEADER = 16, 1024
 _BALANCE = f"{ACCOUNTS}/balance/"
+_ABOUT, _CAPTURE = f"{TRANSACTIONS}/", "/capture"
 _JSON_TYPES = frozenset(
     {b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8"}
 )
@@ -70,7 +73,7 @@ class LeanPath:
         if scope["query_string"]:
             return False
         if scope["method"] == "POST":
-            return bool(path == TRANSACTIONS)
+            return bool(path == TRANSACTIONS or (path.startswith(_ABOUT) and path.endswith(_CAPTURE)))
         return bool(scope["method"] == "GET" and path.startswith(_BALANCE))
 
     def take(self, scope: dict[str, Any], body: bytes) -> Pending | None:
@@ -79,6 +82,8 @@ class LeanPath:
             return None
         try:
             if scope["method"] == "POST":
+                if scope["path"] != TRANSACTIONS:
+                    return self._capture(scope, claims, body)
                 return self._transfer(scope, claims, body)
             return None if body else self._balance(scope, claims)
         except NostroError:
@@ -108,12 +113,23 @@ class LeanPath:
         if sent is None:
             return None
         future = self._desk.ledger.transfers.begin_transfer(claims, **sent._asdict())
-        return Pending(future, lambda outcome: self._transferred(scope, outcome))
+        situation = "held" if sent.terms.hold else "transferred"
+        return Pending(future, lambda outcome: self._posted(scope, situation, outcome))
 
-    def _transferred(self, scope: dict[str, Any], outcome: Outcome) -> Answered:
+    def _capture(self, scope: dict[str, Any], claims: Claims, body: bytes) -> Pending | None:
+        sent = plain_capture(body)
+        if sent is None:
+            return None
+        hold = parse_id(scope["path"][len(_ABOUT) : -len(_CAPTURE)], "transactionId")
+        key, amount, final = sent
+        request = follow_up_request(Operation.CAPTURE, claims, hold, key=key, amount=amount, final=final)
+        future = self._desk.ledger.follow_ups.begin(request)
+        return Pending(future, lambda outcome: self._posted(scope, "captured", outcome))
+
+    def _posted(self, scope: dict[str, Any], situation: str, outcome: Outcome) -> Answered:
         if isinstance(outcome, NostroError):
             return self._problem(scope, outcome, "transfer")
-        status, document = posted_document(self._desk.configured_dialect, "transferred", outcome)
+        status, document = posted_document(self._desk.configured_dialect, situation, outcome)
         return Answered(status, _REPLAY_HEADERS if outcome.replayed else _HEADERS, encode(document))
 
     def _balance(self, scope: dict[str, Any], claims: Claims) -> Pending:

@@ -7,10 +7,10 @@ import msgspec
 
 from nostro.api.bodies import Fields, amount_of, key_of, missing_of
 from nostro.api.terms import account_of, flag_of, terms_of
-from nostro.domain.errors import MissingField, NostroError
+from nostro.domain.errors import InvalidField, MissingField, NostroError
 from nostro.domain.ids import ObjectId, parse_id
 from nostro.domain.money import Amount, parse_amount
-from nostro.domain.requests import PLAIN, Terms
+from nostro.domain.requests import LONGEST_HOLD_S, PLAIN, Terms
 from nostro.domain.transaction import valid_key
 
 
@@ -25,33 +25,81 @@ class Sent(NamedTuple):
 
 
 class _PlainTransfer(msgspec.Struct, forbid_unknown_fields=True):
-    """The only body that is read quickly. `amount` stays the text it was written in."""
+    """What is read quickly, now or on hold. `amount` stays the text it was written in."""
 
     fromAccount: str  # noqa: N815 - the contract's names
     toAccount: str  # noqa: N815
     amount: msgspec.Raw
     idempotencyKey: str  # noqa: N815
+    hold: bool = False
+    expiresIn: int | msgspec.UnsetType = msgspec.UNSET  # noqa: N815
 
 
-_decode_plain = msgspec.json.Decoder(_PlainTransfer).decode
+class _PlainCapture(msgspec.Struct, forbid_unknown_fields=True):
+    idempotencyKey: str  # noqa: N815
+    amount: msgspec.Raw = msgspec.Raw(b"null")
+    final: bool = False
+
+
+_decode_transfer = msgspec.json.Decoder(_PlainTransfer).decode
+_decode_capture = msgspec.json.Decoder(_PlainCapture).decode
+_HOLDS = Terms(hold=True)
 
 
 def plain_transfer(body: bytes) -> Sent | None:
     """None for whatever is not plainly a sound transfer: `transfer_of` reads that, and says what is wrong."""
     try:
-        said = _decode_plain(body)
+        said = _decode_transfer(body)
         raw = bytes(said.amount)
-        # Four names and three strings have fourteen quotation marks, a quoted amount two more. Any other
-        # number means an escape, or a name that stands twice, of which the decoder would keep the last.
-        if b"\\" in body or body.count(b'"') != 14 + raw.count(b'"'):
+        # Four names and three strings have fourteen quotation marks, a quoted amount two more.
+        marks = 14 + raw.count(b'"')
+        terms = PLAIN
+        if b"hold" in body or b"expiresIn" in body:
+            terms, named = _plain_hold(said)
+            marks += 2 * named
+        if not _reads_as_written(body, marks):
             return None
         from_account = parse_id(said.fromAccount, "fromAccount")
         to_account = parse_id(said.toAccount, "toAccount")
-        amount = parse_amount((raw[1:-1] if raw[:1] == b'"' else raw).decode())
         key = valid_key(said.idempotencyKey)
+        return Sent(from_account, to_account, _plain_amount(raw), key, terms)
     except (NostroError, msgspec.DecodeError, UnicodeDecodeError):
         return None
-    return Sent(from_account, to_account, amount, key)
+
+
+def _plain_hold(said: _PlainTransfer) -> tuple[Terms, int]:
+    """The terms of a hold, and how many names it took to say them; `InvalidField` for anything odd."""
+    if not said.hold:
+        raise InvalidField("hold", "is read thoroughly unless it is plainly true")
+    if said.expiresIn is msgspec.UNSET:
+        return _HOLDS, 1
+    if not 1 <= said.expiresIn <= LONGEST_HOLD_S:
+        raise InvalidField("expiresIn", "is out of bounds")
+    return Terms(hold=True, expires_in_s=said.expiresIn), 2
+
+
+def plain_capture(body: bytes) -> tuple[str, Amount | None, bool] | None:
+    """Key, amount and whether it is final; None for whatever is not plainly a sound capture."""
+    try:
+        said = _decode_capture(body)
+        raw = bytes(said.amount)
+        named = 1 + (b'"amount"' in body) + (b'"final"' in body)
+        if not _reads_as_written(body, 2 * named + 2 + raw.count(b'"')):
+            return None
+        key = valid_key(said.idempotencyKey)
+        return key, None if raw == b"null" else _plain_amount(raw), said.final
+    except (NostroError, msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def _reads_as_written(body: bytes, marks: int) -> bool:
+    """Any other number of quotation marks means an escape, or a name that stands twice, of which the decoder
+    would keep the last."""
+    return b"\\" not in body and body.count(b'"') == marks
+
+
+def _plain_amount(raw: bytes) -> Amount:
+    return parse_amount((raw[1:-1] if raw[:1] == b'"' else raw).decode())
 
 
 def transfer_of(fields: Fields, header_keys: Sequence[str] = ()) -> Sent:

@@ -14,6 +14,7 @@ from nostro.domain.money import parse_amount, show_amount
 from nostro.domain.requests import LONGEST_HOLD_S
 from nostro.domain.transaction import NO_NOTES, Kind, Notes, Operation, Transaction, valid_key
 from nostro.domain.user import Claims
+from nostro.ledger.follow_ups import follow_up_request
 from nostro.ledger.service import Ledger
 from nostro.settings import Settings
 
@@ -173,7 +174,7 @@ def _follow_up(
         user = await _user_to_act_for(ledger, operation, wanted, acting_for)
         # No token: whoever may read the data directory acts for everybody.
         claims = Claims(user, b"", float("inf"), float("inf"))
-        request = await ledger.follow_ups.prepare(operation, claims, wanted, key=used_key, **wishes)
+        request = follow_up_request(operation, claims, wanted, key=used_key, **wishes)
         posted = await ledger.follow_ups.ask(request)
         return plain_document(posted.transaction) | {"replayed": posted.replayed}
 

@@ -4,7 +4,6 @@ Every request has an `id` given before the decision, so that a transaction found
 lost COMMIT can be told from an earlier one (ledger/committer.py).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -99,9 +98,9 @@ class TransferRequest:
 
 @dataclass(slots=True)
 class FollowUp:
-    """A request about an earlier transaction: EXTEND, CAPTURE or VOID a hold, or REVERSE a movement.
+    """A request about an earlier transaction, `parent`: EXTEND, CAPTURE or VOID a hold, or REVERSE a movement.
 
-    `accounts`: those of the earlier transaction, which never change. `amount` None: all that is left.
+    `amount` None: all that is left.
     """
 
     id: ObjectId
@@ -110,7 +109,6 @@ class FollowUp:
     key: str
     digest: bytes
     parent: ObjectId
-    accounts: Sequence[ObjectId]
     amount: Amount | None = None
     final: bool = False
     expires_in_s: int = 0
@@ -120,6 +118,11 @@ class FollowUp:
     @property
     def scope(self) -> KeyScope:
         return KeyScope(self.claims.user, self.operation, self.key)
+
+    @property
+    def accounts(self) -> list[ObjectId]:
+        """It names none: they are those of its parent."""
+        return []
 
 
 Request = TransferRequest | FollowUp

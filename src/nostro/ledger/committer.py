@@ -31,7 +31,7 @@ from nostro.domain.books import Books, Outcome, Policy, Posted
 from nostro.domain.errors import NostroError, OutcomeUnknown, Overloaded
 from nostro.domain.ids import ObjectId
 from nostro.domain.posting import decide, decide_together
-from nostro.domain.requests import Request
+from nostro.domain.requests import FollowUp, Request
 from nostro.ledger.counts import Counts
 from nostro.ledger.identity import new_id
 from nostro.ledger.queue import Batch, Queue, Waiter
@@ -44,6 +44,8 @@ log = structlog.get_logger(__name__)
 DEADLINE_S = 5.0
 BULK_DEADLINE_S = 60.0
 _HOUSEKEEPING_S = 0.25
+MOST_IN_FLIGHT = 2
+WORTH_A_SECOND = 8
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 0.5
 
@@ -54,31 +56,36 @@ class _SomeoneLeft(Exception):
 
 @dataclass
 class Committer:
-    """Gathers requests and commits them in batches, one batch in flight. Use as `async with`."""
+    """Gathers requests and commits them in batches, at most two in flight. Use as `async with`.
+
+    The second sets out while the first is under way, once enough wait to be worth a batch of their own: it
+    locks, reads and decides while the first one is written and synced. The locks decide which commits first.
+    """
 
     database: Database
     policy: Policy
     deadline_s: float = DEADLINE_S
     queue: Queue = field(default_factory=Queue)
     counts: Counts = field(default_factory=Counts)
-    _in_flight: Sequence[Waiter] = ()
-    _arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    worth_a_second: int = WORTH_A_SECOND
+    _in_flight: dict[asyncio.Task[None], Batch] = field(default_factory=dict)
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
-    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    _watch: asyncio.Task[None] | None = None
+    _called: bool = False
     _closing: bool = False
 
     async def __aenter__(self) -> "Committer":
         self._idle.set()
-        self._tasks = [asyncio.create_task(self._work()), asyncio.create_task(self._watch_deadlines())]
+        self._watch = asyncio.create_task(self._watch_deadlines())
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """What was accepted is finished first; each request's deadline bounds the wait."""
         await self._idle.wait()
         self._closing = True
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.gather(self._watch, return_exceptions=True)
 
     def enqueue(self, request: Request, also_lock: Sequence[ObjectId] = ()) -> "asyncio.Future[Outcome]":
         """The outcome, once it is committed. `also_lock`: accounts it may turn out to need besides its own.
@@ -112,36 +119,47 @@ class Committer:
             raise Overloaded
 
     def _wake(self) -> None:
-        self._arrived.set()
+        """What arrives in the same turn of the loop sets out together."""
         self._idle.clear()
+        if not self._called:
+            self._called = True
+            asyncio.get_running_loop().call_soon(self._set_out)
+
+    def _set_out(self) -> None:
+        self._called = False
+        while self.queue and self._may_set_out():
+            batch = self.queue.take()
+            task = asyncio.create_task(self._fly(batch))
+            self._in_flight[task] = batch
+            task.add_done_callback(self._landed)
+        if not self.queue and not self._in_flight:
+            self._idle.set()
+
+    def _may_set_out(self) -> bool:
+        if not self._in_flight:
+            return True
+        return len(self._in_flight) < MOST_IN_FLIGHT and self.queue.singles >= self.worth_a_second
+
+    def _landed(self, task: asyncio.Task[None]) -> None:
+        del self._in_flight[task]
+        self._set_out()
 
     async def submit(self, request: Request, also_lock: Sequence[ObjectId] = ()) -> Outcome:
         """`enqueue`, awaited; cancelling the caller does not cancel the request."""
         return await asyncio.shield(self.enqueue(request, also_lock))
 
-    async def _work(self) -> None:
-        while True:
-            await self._arrived.wait()
-            batch = self.queue.take()
-            taken_at = asyncio.get_running_loop().time()
-            if not self.queue:
-                self._arrived.clear()
-            self._in_flight = batch.waiters
-            self._bound(batch)
-            try:
-                await self._settle(batch)
-            except (Exception, asyncio.CancelledError):
-                # Whatever a driver or a log that nobody reads may raise: without this task nobody is served.
-                if self._tasks[0].cancelling():
-                    raise
-                for waiter in batch.waiters:
-                    waiter.give_up()
-                with contextlib.suppress(Exception):
-                    log.exception("committer_failed", waiting=len(batch.waiters))
-            self._in_flight = ()
-            self.counts.batch(len(batch.waiters), asyncio.get_running_loop().time() - taken_at, self.queue)
-            if not self.queue:
-                self._idle.set()
+    async def _fly(self, batch: Batch) -> None:
+        taken_at = asyncio.get_running_loop().time()
+        self._bound(batch)
+        try:
+            await self._settle(batch)
+        except (Exception, asyncio.CancelledError):
+            # Whatever a driver or a log that nobody reads may raise: nobody waits for ever for an answer.
+            for waiter in batch.waiters:
+                waiter.give_up()
+            with contextlib.suppress(Exception):
+                log.exception("committer_failed", waiting=len(batch.waiters))
+        self.counts.batch(len(batch.waiters), asyncio.get_running_loop().time() - taken_at, self.queue)
 
     def _bound(self, batch: Batch) -> None:
         """Bulk work may wait longer than single requests, but once it is under way they wait for it."""
@@ -154,9 +172,10 @@ class Committer:
         while True:
             await asyncio.sleep(_HOUSEKEEPING_S)
             now = asyncio.get_running_loop().time()
-            for waiter in self._in_flight:
-                if waiter.deadline <= now:
-                    waiter.give_up()
+            for batch in self._in_flight.values():
+                for waiter in batch.waiters:
+                    if waiter.deadline <= now:
+                        waiter.give_up()
             self.queue.expire(now)
 
     async def _settle(self, batch: Batch) -> None:
@@ -209,7 +228,11 @@ class Committer:
         waiters = batch.waiters
         requests = [waiter.request for waiter in waiters]
         await journal.begin(connection)
-        accounts, not_before = await journal.lock_accounts(connection, _accounts_of(waiters))
+        accounts, not_before = await journal.lock_accounts(
+            connection,
+            _accounts_of(waiters),
+            [request.parent for request in requests if isinstance(request, FollowUp)],
+        )
         books = await journal.read_books(connection, requests, accounts, not_before, new_id)
         outcomes = (decide_together if batch.together else decide)(requests, books, self.policy)
         if books.transactions:

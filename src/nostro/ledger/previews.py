@@ -36,11 +36,13 @@ class Previews:
     async def preview(self, request: Request) -> Preview:
         """Raises the refusal that the request would get. `InsufficientFunds` also says `largestAmount`, the
         most that would pass, and `earliestAvailableAt`, when enough holds will have expired, if they will."""
-        wanted = list(request.accounts)
+        wanted, parents = list(request.accounts), []
         if isinstance(request, TransferRequest):
             wanted += await self.transfers.in_between(request)
+        else:
+            parents = [request.parent]
         async with self.database.snapshot() as connection:
-            accounts, not_before = await journal.read_accounts(connection, wanted)
+            accounts, not_before = await journal.read_accounts(connection, wanted, parents)
             books = await journal.read_books(connection, [request], accounts, not_before, new_id)
             outcome = decide([request], books, self.policy)[0]
             if isinstance(outcome, InsufficientFunds):

@@ -64,6 +64,11 @@ class Queue:
         """How many single requests wait, and how many in bulk."""
         return len(self._singles), self._in_bulk
 
+    @property
+    def singles(self) -> int:
+        """How many single requests wait."""
+        return len(self._singles)
+
     def add(self, waiter: Waiter) -> None:
         """Raises `Overloaded` when too many wait."""
         if len(self._singles) >= self.max_waiting:

@@ -94,7 +94,7 @@ async def open_ledger(
                 users=Users(database, passwords, house_currency),
                 accounts=Accounts(database),
                 transfers=transfers,
-                follow_ups=FollowUps(database, committer),
+                follow_ups=FollowUps(committer),
                 previews=Previews(database, policy, transfers),
                 limits=Limits(database),
                 currencies=currencies,

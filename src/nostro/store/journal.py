@@ -23,17 +23,23 @@ async def begin(connection: Connection) -> None:
 
 
 async def lock_accounts(
-    connection: Connection, wanted: Sequence[ObjectId]
+    connection: Connection, wanted: Sequence[ObjectId], parents: Sequence[ObjectId] = ()
 ) -> tuple[dict[ObjectId, Account], datetime | None]:
-    """Lock and read the heads of `wanted`; with them the latest time any of them was moved at."""
-    return _heads(await connection.fetch(SQL["lock_accounts"], bytes_array(wanted)))
+    """Lock and read the heads of `wanted` and of the accounts of the earlier transactions `parents`; with them
+    the latest time any of them was moved at."""
+    if not parents:
+        return _heads(await connection.fetch(SQL["lock_accounts"], bytes_array(wanted)))
+    return _heads(await connection.fetch(SQL["lock_accounts_about"], bytes_array(wanted), bytes_array(parents)))
 
 
 async def read_accounts(
-    connection: Connection, wanted: Sequence[ObjectId]
+    connection: Connection, wanted: Sequence[ObjectId], parents: Sequence[ObjectId] = ()
 ) -> tuple[dict[ObjectId, Account], datetime | None]:
     """As `lock_accounts`, without the lock."""
-    return _heads(await connection.fetch(SQL["read_accounts"], bytes_array(wanted)))
+    about = await connection.fetch(SQL["accounts_about"], bytes_array(parents)) if parents else ()
+    return _heads(
+        await connection.fetch(SQL["read_accounts"], bytes_array({*wanted, *(row["id"] for row in about)}))
+    )
 
 
 def _heads(rows: Sequence[Any]) -> tuple[dict[ObjectId, Account], datetime | None]:

@@ -48,12 +48,6 @@ async def transactions_about(connection: Connection, position: int) -> list[Tran
     return [transaction_of(row) for row in await connection.fetch(SQL["transactions_about"], position)]
 
 
-async def accounts_of_transaction(connection: Connection, transaction: ObjectId) -> list[ObjectId]:
-    """Empty when there is no such transaction."""
-    rows = await connection.fetch(SQL["accounts_of_transaction"], transaction)
-    return [row["account_id"] for row in rows]
-
-
 async def transactions_by_key(connection: Connection, user: ObjectId, key: str) -> list[Transaction]:
     return [transaction_of(row) for row in await connection.fetch(SQL["transactions_by_key"], user, key)]
 

@@ -242,6 +242,13 @@ SELECT t.position, t.id, t.kind::text AS kind, t.operation::text AS operation, t
   LEFT JOIN transactions p ON p.position = t.parent
   LEFT JOIN summaries s ON s.position = t.position;
 
+-- Every account that a transaction is about.
+CREATE FUNCTION accounts_of(t transactions) RETURNS SETOF bytea LANGUAGE sql STABLE AS $$
+  SELECT t.from_account UNION SELECT t.to_account
+   UNION SELECT from_account FROM legs WHERE position = t.position
+   UNION SELECT to_account FROM legs WHERE position = t.position
+$$;
+
 -- What an account holds at this moment: a hold whose time is over no longer counts, written or not. Small enough to
 -- be taken into the query that asks, where it costs nothing for an account that holds nothing.
 CREATE FUNCTION held_now(account bytea, held bigint) RETURNS bigint LANGUAGE sql STABLE AS $$

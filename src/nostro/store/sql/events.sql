@@ -24,12 +24,14 @@ SELECT t.position, t.created_at, t.kind::text AS kind, t.id, t.requested_by, t.i
  WHERE t.position = ANY($1::bigint[]);
 
 -- name: entries_at
--- Their entries, debits first.
+-- Their entries, debits first. The bounds are what the index knows of.
 SELECT e.position, e.account_id, a.owner, e.seq, e.direction::text AS direction, e.amount, e.balance_after,
        a.currency, a.exponent
   FROM entries e
   JOIN accounts a ON a.id = e.account_id
  WHERE e.position = ANY($1::bigint[])
+   AND e.position BETWEEN (SELECT min(p) FROM unnest($1::bigint[]) AS p)
+                      AND (SELECT max(p) FROM unnest($1::bigint[]) AS p)
  ORDER BY e.position, e.direction, e.account_id, e.seq;
 
 -- name: legs_at

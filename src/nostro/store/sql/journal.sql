@@ -12,6 +12,20 @@ SELECT id, owner, currency, exponent, status::text AS status, balance, held, las
  ORDER BY id
    FOR NO KEY UPDATE;
 
+-- name: lock_accounts_about
+-- The same, with the accounts of the earlier transactions $2, which never change.
+SELECT id, owner, currency, exponent, status::text AS status, balance, held, last_seq, floor, ceiling,
+       settlement, limited, updated_at
+  FROM accounts
+ WHERE id = ANY(ARRAY(SELECT unnest($1::text::bytea[])
+                      UNION SELECT accounts_of(t.*) FROM transactions t WHERE t.id = ANY($2::text::bytea[])))
+ ORDER BY id
+   FOR NO KEY UPDATE;
+
+-- name: accounts_about
+-- The accounts of the earlier transactions $1.
+SELECT accounts_of(t.*) AS id FROM transactions t WHERE t.id = ANY($1::text::bytea[]);
+
 -- name: read_accounts
 -- The same without a lock, for a decision that will not be written.
 SELECT id, owner, currency, exponent, status::text AS status, balance, held, last_seq, floor, ceiling,

@@ -20,15 +20,6 @@ SELECT r.*, f.owner AS from_owner, g.owner AS to_owner,
 SELECT r.* FROM transactions t JOIN transaction_rows r ON r.position = t.position
  WHERE t.parent = $1 ORDER BY t.position;
 
--- name: accounts_of_transaction
--- Every account of the transaction $1; they never change, so no lock is needed.
-SELECT a.account_id
-  FROM transactions t
- CROSS JOIN LATERAL (SELECT t.from_account AS account_id UNION SELECT t.to_account
-                      UNION SELECT l.from_account FROM legs l WHERE l.position = t.position
-                      UNION SELECT l.to_account FROM legs l WHERE l.position = t.position) AS a
- WHERE t.id = $1;
-
 -- name: transactions_by_key
 SELECT r.* FROM transactions t JOIN transaction_rows r ON r.position = t.position
  WHERE t.requested_by = $1 AND t.operation = ANY (enum_range(NULL::operation)) AND t.idempotency_key = $2
