@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import start
 
 _ROOT = Path(__file__).parent.parent.parent
-_PAGES = ("account-states", "limits", "currencies", "standing-orders")
+_PAGES = ("account-states", "limits", "currencies", "standing-orders", "history", "time", "reports")
 _BLOCK = re.compile(r"```sh\n(.*?)```", re.DOTALL)
 _EXAMPLE = re.compile(r"```sh\n(.*?)```\s+```\n(.*?)```", re.DOTALL)
 # What the README does after its last transfer would leave Ann without a token.

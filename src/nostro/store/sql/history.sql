@@ -16,7 +16,8 @@ SELECT a.id, a.owner, u.name AS owner_name, a.name, a.currency, a.exponent, cloc
 -- name: entries_page
 -- Entries of account $1 with seq from $2 to $3 that the filters keep, $4 at most, newest first. The filters look at
 -- no more than that stretch, so a page costs the same wherever it is and however little is kept. Who stands
--- opposite: of a transaction with several legs, the n-th entry of an account belongs to the n-th leg it is in.
+-- opposite: of a transaction with several legs, the n-th entry of an account belongs to the n-th leg it is in; money
+-- flows back over the last leg first.
 SELECT page.seq, page.position, page.amount, page.balance_after, page.created_at, page.effective_at,
        page.direction::text AS direction, page.transaction_id, page.kind::text AS kind, page.status::text AS status,
        page.description, page.reference, page.metadata::text AS metadata, page.counterparty,
@@ -29,7 +30,7 @@ SELECT page.seq, page.position, page.amount, page.balance_after, page.created_at
       LEFT JOIN summaries s ON s.position = e.position
       LEFT JOIN LATERAL (
         SELECT CASE e.direction WHEN 'DEBIT' THEN l.to_account ELSE l.from_account END AS other,
-               row_number() OVER (ORDER BY l.leg) AS nth
+               row_number() OVER (ORDER BY CASE t.kind WHEN 'REVERSAL' THEN -l.leg ELSE l.leg END) AS nth
           FROM legs l
          WHERE l.position = e.position AND e.account_id IN (l.from_account, l.to_account)
       ) AS leg ON leg.nth = 1 + (SELECT count(*) FROM entries b
