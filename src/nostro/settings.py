@@ -46,6 +46,22 @@ class MetricsReaders(Enum):
     NOBODY = "nobody"
 
 
+class MailMode(Enum):
+    """Where e-mails go: to an SMTP server, into the mailbox of development, or nowhere."""
+
+    SMTP = "smtp"
+    CAPTURE = "capture"
+    OFF = "off"
+
+
+class SmtpTls(Enum):
+    """TLS asked for by STARTTLS, from the first byte, or not at all."""
+
+    STARTTLS = "starttls"
+    TLS = "tls"
+    NONE = "none"
+
+
 class Settings(BaseSettings):
     """Every setting with its default. Secrets show as asterisks wherever they are printed."""
 
@@ -73,6 +89,19 @@ class Settings(BaseSettings):
     amqp_url: SecretStr | None = Field(None, alias="NOSTRO_AMQP_URL")
     webhook_allow: str = Field("", alias="NOSTRO_WEBHOOK_ALLOW")
     log_level: str = Field("info", alias="NOSTRO_LOG_LEVEL")
+    name: str = Field("Nostro", alias="NOSTRO_NAME")
+    public_url: str | None = Field(None, alias="NOSTRO_PUBLIC_URL")
+    mail: MailMode | None = Field(None, alias="NOSTRO_MAIL")
+    smtp_host: str | None = Field(None, alias="SMTP_HOST")
+    smtp_port: int = Field(587, alias="SMTP_PORT", ge=1, le=65535)
+    smtp_tls: SmtpTls | None = Field(None, alias="SMTP_TLS")
+    email_user: str | None = Field(None, alias="EMAIL_USER")
+    email_pass: SecretStr | None = Field(None, alias="EMAIL_PASS")
+    email_from: str | None = Field(None, alias="EMAIL_FROM")
+    client_id: str | None = Field(None, alias="CLIENT_ID")
+    client_secret: SecretStr | None = Field(None, alias="CLIENT_SECRET")
+    refresh_token: SecretStr | None = Field(None, alias="REFRESH_TOKEN")
+    oauth_token_url: str = Field("https://oauth2.googleapis.com/token", alias="OAUTH_TOKEN_URL")
 
     @field_validator("nats_url")
     @classmethod
@@ -106,6 +135,31 @@ class Settings(BaseSettings):
         if level.lower() not in {"debug", "info", "warning", "error"}:
             raise ValueError("must be debug, info, warning or error")
         return level.lower()
+
+    @field_validator(
+        "mail",
+        "smtp_host",
+        "smtp_tls",
+        "email_user",
+        "email_pass",
+        "email_from",
+        "public_url",
+        "client_id",
+        "client_secret",
+        "refresh_token",
+        mode="before",
+    )
+    @classmethod
+    def _empty_is_absent(cls, value: object) -> object:
+        """The .env files of old leave unused lines of mail empty."""
+        return None if isinstance(value, str) and not value.strip() else value
+
+    @field_validator("name")
+    @classmethod
+    def _one_line(cls, name: str) -> str:
+        if not 1 <= len(name.strip()) <= 60 or not name.isprintable():
+            raise ValueError("must be one line of 1 to 60 printable characters")
+        return name.strip()
 
     @model_validator(mode="after")
     def _strong_in_production(self) -> "Settings":
