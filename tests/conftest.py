@@ -21,6 +21,8 @@ from nostro.store.migrate import ensure_database, migrate
 
 TEMPLATE = "nostro_template"
 JWT_SECRET = "a-secret-that-only-the-tests-know-0123456789"
+# A developer's own settings decide nothing here, least of all where mail goes.
+OURS = ("NOSTRO_", "JWT_", "SMTP_", "EMAIL_", "CLIENT_", "REFRESH_", "OAUTH_")
 _SOURCE = Path(__file__).parent.parent / "src"
 _numbers = itertools.count(1)
 
@@ -102,7 +104,7 @@ class Service:
 def start(log: Path, *arguments: str, **environment: str) -> Service:
     """Start `nostro serve --port 0` with `environment` on top and wait until it says that it is ready."""
     given = {
-        **{name: value for name, value in os.environ.items() if not name.startswith(("NOSTRO_", "JWT_"))},
+        **{name: value for name, value in os.environ.items() if not name.startswith(OURS)},
         "PYTHONPATH": str(_SOURCE),
         "JWT_SECRET": JWT_SECRET,
         **environment,

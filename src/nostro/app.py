@@ -28,10 +28,15 @@ from nostro.domain.errors import Unavailable
 from nostro.embedded import EmbeddedPostgres
 from nostro.followers.brokers import missing_client, open_brokers
 from nostro.followers.guard import GuardedTransport
+from nostro.followers.mail.assembly import mailing
+from nostro.followers.mail.trial import trial_mail
 from nostro.followers.running import AnyFollower, following
+from nostro.followers.smtp_diagnosis import Step, diagnose
 from nostro.followers.webhooks import WebhookFollower
 from nostro.ledger.counts import Counts, memory_for
 from nostro.ledger.currencies import currency_of
+from nostro.ledger.mail_preferences import MailReaders
+from nostro.ledger.mailbox import Mailbox
 from nostro.ledger.resets import PasswordResets
 from nostro.ledger.service import Ledger, open_ledger
 from nostro.ledger.standing_orders_runner import StandingOrderRunner
@@ -39,7 +44,8 @@ from nostro.ledger.streams import StreamLimits, Streams
 from nostro.ledger.sweeper import HOLDERS_AT_ONCE
 from nostro.ledger.webhooks import Webhooks, webhook_seal
 from nostro.logs import configure_logs
-from nostro.settings import Environment, Settings, SettingsError, jwt_secret
+from nostro.mail_settings import MAIL_OFF, mail_plan
+from nostro.settings import Environment, MailMode, Settings, SettingsError, jwt_secret
 from nostro.store.database import RUNTIME_ROLE
 from nostro.store.migrate import ensure_database, migrate
 from nostro.store.safety import unsafe_settings
@@ -177,6 +183,7 @@ async def serve(settings: Settings) -> None:
         raise SettingsError(missing)
     listening = _listening_socket(settings)
     announce = partial(_announce, settings)
+    log.info("mail", goes=mail_plan(settings, _url_of(listening)).described)
     async with database_of(settings, "service") as dsn:
         if settings.workers == 1:
             await serve_on(dsn, settings, listening, announce, Counts())
@@ -209,15 +216,21 @@ async def serve_on(
     ):
         origins = Origins(settings.allowed_origins, development=settings.environment is Environment.DEVELOPMENT)
         secret = jwt_secret(settings)
+        mail = mail_plan(settings, _url_of(listening))
+        resets = PasswordResets(ledger.database, ledger.users.passwords, secret)
+        readers = MailReaders(ledger.database, secret)
         desk = Desk(
             ledger,
             Tokens(secret, settings.token_lifetime_s),
             origins,
             settings.dialect,
-            PasswordResets(ledger.database, ledger.users.passwords, secret),
+            resets,
+            readers,
             streams,
             Webhooks(ledger.database, webhook_seal(secret), settings.destinations),
             settings.metrics,
+            settings.name,
+            Mailbox(ledger.database) if mail.mode is MailMode.CAPTURE else None,
         )
         config = uvicorn.Config(
             with_cors(Application(desk, OPERATIONS), origins),
@@ -240,9 +253,10 @@ async def serve_on(
             async with (
                 open_brokers(settings.broker_urls if settings.followers else {}) as brokers,
                 GuardedTransport(settings.destinations) as guarded,
+                mailing(mail if settings.followers else MAIL_OFF, ledger, resets, readers) as by_mail,
                 following(
                     ledger.database,
-                    [*_followers(ledger, settings, secret, guarded), *brokers],
+                    [*_followers(ledger, settings, secret, guarded), *by_mail, *brokers],
                     ledger.watch,
                 ),
             ):
@@ -293,6 +307,15 @@ async def _chores(ledger: Ledger) -> None:
         await asyncio.sleep(_HOUR_S)
 
 
+async def mail_test(settings: Settings, address: str) -> AsyncIterator[Step]:
+    """One mail to `address`, step by step. Raises `SettingsError` where mail goes to no server."""
+    plan = mail_plan(settings, "http://localhost")
+    if plan.server is None or plan.sender is None:
+        raise SettingsError(f"NOSTRO_MAIL: mail is {plan.described}.")
+    async for step in diagnose(plan.server, trial_mail(plan.sender, address)):
+        yield step
+
+
 def main() -> None:
     configure_logs()
-    sys.exit(command_line(Runtime(open_service, serve, uvloop.run)))
+    sys.exit(command_line(Runtime(open_service, serve, uvloop.run, mail_test)))

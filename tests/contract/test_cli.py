@@ -16,18 +16,18 @@ import pytest
 import uvloop
 from structlog.testing import capture_logs
 
-from nostro.app import open_service, serve
+from nostro.app import mail_test, open_service, serve
 from nostro.cli.commands import command_line
 from nostro.cli.session import Runtime
 from tests.client import Person, fresh
-from tests.conftest import JWT_SECRET
+from tests.conftest import JWT_SECRET, OURS
 from tests.contract.conftest import House, Tables
 from tests.contract.scenes import NOBODY
 from tests.fault.embedded_process import until
 
 SOURCE = Path(__file__).parent.parent.parent / "src"
 COMMANDS = [
-    *("serve", "config", "version", "verify", "transfer", "bench"),
+    *("serve", "config", "version", "verify", "transfer", "bench", "mail test"),
     *("user create", "user list", "account open", "account list", "account show", "account edit"),
     *("account status", "account events", "account limits"),
     *("currency list", "currency register", "rate list", "rate set"),
@@ -40,7 +40,7 @@ COMMANDS = [
 ]
 INVARIANTS = sorted(path.stem for path in (SOURCE / "nostro/store/sql/invariants").glob("*.sql"))
 
-RUNTIME = Runtime(open_service, serve, uvloop.run)
+RUNTIME = Runtime(open_service, serve, uvloop.run, mail_test)
 
 
 class Completed(NamedTuple):
@@ -57,7 +57,7 @@ def nostro(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
     """`nostro …` in this process, with nothing of ours in its environment but what is given."""
 
     def run(*arguments: str, stdin: str = "", **environment: str) -> Completed:
-        for name in [name for name in os.environ if name.startswith(("NOSTRO_", "JWT_", "PORT"))]:
+        for name in [name for name in os.environ if name.startswith((*OURS, "PORT"))]:
             monkeypatch.delenv(name)
         for name, value in environment.items():
             monkeypatch.setenv(name, value)

@@ -17,6 +17,7 @@ from nostro.api.desk import Desk
 from nostro.api.lean import LeanPath
 from nostro.domain.destination import Destinations
 from nostro.domain.money import Currency
+from nostro.ledger.mail_preferences import MailReaders
 from nostro.ledger.resets import PasswordResets
 from nostro.ledger.service import Ledger
 from nostro.ledger.streams import StreamLimits, Streams
@@ -210,8 +211,10 @@ async def test_a_plain_transfer_and_a_plain_balance_take_the_short_cut(ledger: L
     resets = PasswordResets(ledger.database, ledger.users.passwords, b"")
     webhooks = Webhooks(ledger.database, webhook_seal(b""), Destinations())
     streams = Streams(ledger.database, StreamLimits(per_process=1, per_user=1, heartbeat_s=15))
+    readers = MailReaders(ledger.database, b"")
     origins = Origins([], development=True)
-    lean = LeanPath(Desk(ledger, tokens, origins, DialectName.BACKEND_LEDGER, resets, streams, webhooks))
+    desk = Desk(ledger, tokens, origins, DialectName.BACKEND_LEDGER, resets, readers, streams, webhooks)
+    lean = LeanPath(desk)
     ann = await ledger.users.register("ann@example.com", "correct horse", "Ann")
     first, second = [(await ledger.accounts.open(ann, Currency("INR", 2), None)).id.hex() for _ in range(2)]
     token = tokens.mint(ann.id, ann.role, ann.token_epoch)

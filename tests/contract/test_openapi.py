@@ -12,7 +12,7 @@ from schemathesis.specs.openapi.definitions import OPENAPI_31
 
 import nostro
 from nostro.api.documents import encode
-from nostro.api.openapi.description import Json
+from nostro.api.openapi.description import Description, Json, Page
 from nostro.api.openapi.document import DESCRIPTIONS, dialect_at, document_of
 from nostro.api.openapi.refusals import refusals_of
 from nostro.api.operations import OPERATIONS
@@ -21,6 +21,7 @@ from nostro.domain import errors
 from nostro.settings import DialectName
 from tests.client import Person, fresh
 from tests.contract.conftest import House
+from tests.contract.mails import mails_to
 from tests.fault.embedded_process import until
 
 _SOURCE = Path(nostro.__file__).parent
@@ -191,20 +192,26 @@ def test_what_is_answered_is_what_is_described(dialect: DialectName, house_of: C
     _look_at_events(house, witness, ann)
     _look_at_webhooks(witness, ann)
     _look_at_reports(house, witness, ann)
+    _look_at_mail(house, witness, ann)
     _look_at_pages(house, witness)
     witness.look("POST /api/auth/logout", ann.post("/api/auth/logout"))
     witness.look("GET /api/auth/logout", ann.get("/api/auth/logout"))
     witness.look("GET /api/auth/me", ann.get("/api/auth/me"))
     expected = {
         (f"{method} {path}", 200)
-        for method, path in DESCRIPTIONS
-        if method == "GET" and "docs" not in path and path not in _ANSWERED_ELSEWHERE
+        for (method, path), described in DESCRIPTIONS.items()
+        if method == "GET" and path not in _ANSWERED_ELSEWHERE and not _is_page(described)
     }
     assert expected <= witness.seen
     for answer in (ann.get("/api/stream"), house.system.get("/api/stream?scope=all")):
         witness.look("GET /api/stream", answer)
     for wrong in ("lastEventId=x", f"lastEventId={2**63 - 1}", "scope=some"):
         witness.look("GET /api/stream", house.system.get(f"/api/stream?{wrong}"))
+
+
+def _is_page(described: Description) -> bool:
+    """tests/contract/test_mail_pages.py and tests/e2e/test_docs_page.py look at those."""
+    return all(isinstance(answer, Page) for answer in described.answers)
 
 
 def _sign_in(house: House, witness: Witness) -> Person:
@@ -456,6 +463,26 @@ def _look_at_reports(house: House, witness: Witness, ann: Person) -> None:
         ):
             for query in queries:
                 witness.look(f"GET {path}", person.get(f"{path}?{query}"))
+
+
+def _look_at_mail(house: House, witness: Witness, ann: Person) -> None:
+    path = "/api/users/me/mail-preferences"
+    witness.look(f"GET {path}", ann.get(path))
+    for wanted in (
+        {"locale": "de-DE", "timeZone": "Europe/Berlin", "digest": "daily", "events": {"sent": False}},
+        {},
+        {"timeZone": "Nowhere"},
+        {"events": {"passwordReset": False}},
+    ):
+        witness.look(f"PUT {path}", ann.put(path, wanted))
+    [mail, *_] = mails_to(house.client, ann.email)
+    for number in (mail["number"], 10**9):
+        answer = house.client.request("GET", f"/dev/mail/{number}")
+        witness.look("GET /dev/mail/{mail}", answer)
+    witness.look("GET /dev/mail", house.client.request("GET", "/dev/mail?limit=1"))
+    witness.look("GET /dev/mail", house.client.request("GET", "/dev/mail?limit=0"))
+    for method in ("GET", "POST"):
+        witness.look(f"{method} /unsubscribe", house.client.request(method, "/unsubscribe?token=x"))
 
 
 def _look_at_pages(house: House, witness: Witness) -> None:

@@ -10,6 +10,8 @@ from nostro.api.dialects import DIALECTS, Dialect
 from nostro.api.documents import Document, json_answer
 from nostro.api.logins import LoginGuard
 from nostro.domain.user import Claims
+from nostro.ledger.mail_preferences import MailReaders
+from nostro.ledger.mailbox import Mailbox
 from nostro.ledger.resets import PasswordResets
 from nostro.ledger.service import Ledger
 from nostro.ledger.streams import Streams
@@ -20,14 +22,19 @@ from nostro.store.users import User
 
 @dataclass(frozen=True)
 class Desk:
+    """`house`: what the service calls itself. `mailbox`: that of development, where mail is captured."""
+
     ledger: Ledger
     tokens: Tokens
     origins: Origins
     dialect_name: DialectName
     resets: PasswordResets
+    readers: MailReaders
     streams: Streams
     webhooks: Webhooks
     metrics_for: MetricsReaders = MetricsReaders.LOOPBACK
+    house: str = "Nostro"
+    mailbox: Mailbox | None = None
     logins: LoginGuard = field(default_factory=LoginGuard)
 
     def dialect(self, request: Request) -> Dialect:

@@ -18,10 +18,13 @@ from nostro.api import (
     follow_ups,
     history,
     limits,
+    mail,
+    mailbox,
     metrics,
     pages,
     periods,
     reports,
+    reset_page,
     standing_orders,
     statements,
     stream,
@@ -29,7 +32,16 @@ from nostro.api import (
     webhooks,
 )
 from nostro.api.desk import Desk
-from nostro.api.paths import ACCOUNTS, BULK, EXCHANGE, INITIAL_FUNDS, STANDING_ORDERS, TRANSACTIONS, WEBHOOKS
+from nostro.api.paths import (
+    ACCOUNTS,
+    BULK,
+    EXCHANGE,
+    INITIAL_FUNDS,
+    MAIL_PREFERENCES,
+    STANDING_ORDERS,
+    TRANSACTIONS,
+    WEBHOOKS,
+)
 
 Endpoint = Callable[[Request, Desk], Awaitable[Response]]
 
@@ -120,6 +132,15 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("GET", "/api/periods", periods.list_periods),
     Operation("POST", "/api/periods/close", periods.close_period),
     Operation("POST", "/api/periods/reopen", periods.reopen_period),
+    Operation("GET", MAIL_PREFERENCES, mail.preferences),
+    Operation("PUT", MAIL_PREFERENCES, mail.change_preferences),
+    Operation("GET", "/unsubscribe", mail.ask_to_unsubscribe),
+    Operation("POST", "/unsubscribe", mail.unsubscribe),
+    Operation("GET", "/reset-password", reset_page.reset_page),
+    Operation("GET", "/reset-password/form.js", reset_page.reset_script),
+    Operation("GET", "/dev/mail", mailbox.mailbox),
+    Operation("GET", "/dev/mail/{mail}", mailbox.one_mail),
+    Operation("GET", "/dev/mail/{mail}/html", mailbox.mail_as_html),
     Operation("GET", "/", pages.root),
     Operation("GET", "/health", pages.health),
     Operation("GET", "/metrics", metrics.metrics),

@@ -17,6 +17,7 @@ INITIAL_FUNDS = "/api/transactions/system/initial-funds"
 ACCOUNTS = "/api/accounts"
 STANDING_ORDERS = "/api/standing-orders"
 WEBHOOKS = "/api/webhooks"
+MAIL_PREFERENCES = "/api/users/me/mail-preferences"
 
 _ROOMS = {
     "auth": "auth",

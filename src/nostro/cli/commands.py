@@ -13,6 +13,7 @@ from nostro.cli import (
     currencies,
     followers,
     limits,
+    mail,
     orders,
     periods,
     rates,
@@ -27,6 +28,7 @@ from nostro.cli import (
 from nostro.cli.session import AsJson, DataDir, Runtime
 from nostro.domain.errors import NostroError
 from nostro.embedded import EmbeddedError
+from nostro.mail_settings import mail_mode
 from nostro.settings import SettingsError, load_settings
 from nostro.store.migrate import MigrationError
 from nostro.workers import WorkersError
@@ -51,6 +53,7 @@ app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(periods.app, name="period")
 app.add_typer(reports.app, name="report")
 app.command("statement")(statements.statement)
+app.add_typer(mail.app, name="mail")
 app.command("transfer")(transfers.transfer)
 app.command("verify")(verify.verify)
 app.command("bench")(bench.bench)
@@ -79,7 +82,8 @@ def config(data_dir: DataDir = None, as_json: AsJson = False) -> None:
 
     Example: nostro config --json
     """
-    shown = load_settings(data_dir=data_dir).shown()
+    settings = load_settings(data_dir=data_dir)
+    shown = settings.shown() | {"NOSTRO_MAIL": mail_mode(settings).value}
     print(json.dumps(shown, indent=2) if as_json else "\n".join(f"{k}={v}" for k, v in shown.items()))
 
 

@@ -1,6 +1,6 @@
 """What every command shares: the settings, a ledger to work on, and one way to print."""
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,11 +23,13 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text
 
 @dataclass(frozen=True)
 class Runtime:
-    """What app.py hands to the commands: how to open the ledger, how to serve it, how to run a coroutine."""
+    """What app.py hands to the commands: how to open the ledger, how to serve it, how to run a coroutine, and
+    how to try a mail (name, success and finding of each step)."""
 
     open_service: Callable[[Settings, Role], AbstractAsyncContextManager[Ledger]]
     serve: Callable[[Settings], Awaitable[None]]
     run: Callable[[Coroutine[Any, Any, Any]], Any]
+    mail_test: Callable[[Settings, str], AsyncIterator[tuple[str, bool, str]]]
 
 
 def with_ledger(

@@ -214,6 +214,11 @@ class TooManyEntries(BadRequest):
         )
 
 
+class InvalidUnsubscribeLink(BadRequest):
+    code = "invalid_unsubscribe_link"
+    title = "The link is not one that was sent in an e-mail"
+
+
 class Conflict(NostroError):
     http_status = 409
 

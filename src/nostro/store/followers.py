@@ -189,6 +189,12 @@ async def mark(connection: Connection, name: str, marks: Sequence[Mark]) -> int:
     return len(rows)
 
 
+async def waiting(connection: Connection, name: str, most: int) -> int:
+    """How many deliveries wait to be sent; `most` stands for that many or more."""
+    count: int = await connection.fetchval(SQL["waiting_deliveries"], name, most)
+    return count
+
+
 async def states(connection: Connection) -> list[FollowerState]:
     return [FollowerState(*row) for row in await connection.fetch(SQL["follower_states"])]
 

@@ -15,6 +15,7 @@ from nostro.api.openapi import (
     follow_ups,
     history,
     limits,
+    mail,
     pages,
     periods,
     reports,
@@ -46,6 +47,7 @@ DESCRIPTIONS: Descriptions = (
     | webhooks.DESCRIPTIONS
     | reports.DESCRIPTIONS
     | periods.DESCRIPTIONS
+    | mail.DESCRIPTIONS
     | pages.DESCRIPTIONS
 )
 
@@ -140,10 +142,10 @@ def document_of(dialect: DialectName) -> Document:
         "paths": _paths(dialect),
         "components": {
             "schemas": _gathered(
-                SCHEMAS, *(room.SCHEMAS for room in (history, standing_orders, periods, reports))
+                SCHEMAS, *(room.SCHEMAS for room in (history, standing_orders, periods, reports, mail))
             ),
             "parameters": _gathered(
-                PARAMETERS, *(room.PARAMETERS for room in (history, standing_orders, reports))
+                PARAMETERS, *(room.PARAMETERS for room in (history, standing_orders, reports, mail))
             ),
             "securitySchemes": _SECURITY_SCHEMES,
         },

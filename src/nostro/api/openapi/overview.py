@@ -31,5 +31,6 @@ TAGS = {
     "Standing orders": "Transfers made later, once or again and again.",
     "Webhooks": "Events sent to a URL, signed.",
     "Reports": "The books as a whole, for operators and auditors.",
+    "E-mail": "How one gets mail, and the pages that mails lead to.",
     "Service": "Health, errors explained, this description.",
 }

@@ -129,6 +129,12 @@ UPDATE deliveries d
    AND (d.status = 'PENDING') IS TRUE
 RETURNING d.position, d.target;
 
+-- name: waiting_deliveries
+-- How many are pending, counted no further than $2.
+SELECT count(*) FROM (
+  SELECT FROM deliveries WHERE follower = $1 AND status = 'PENDING' LIMIT $2
+) AS pending;
+
 -- name: follower_states
 -- Every follower: where it stands, how far behind it is, and what became of its deliveries.
 SELECT f.name, f.position, h.position - f.position AS behind,

@@ -53,9 +53,12 @@ UPDATE users
 RETURNING id;
 
 -- name: user_of_reset
--- The user who asked for the reset at position $1, if that was no more than $2 minutes ago.
+-- The user who asked for the reset at position $1, if that was no more than $2 minutes ago and no password of theirs was
+-- set since: a wish is good for one change, whichever link made it.
 SELECT u.id, u.email, u.name, u.password_hash, u.role::text AS role,
        extract(epoch FROM u.token_epoch)::float8 AS token_epoch, u.created_at
   FROM events e JOIN users u ON u.id = e.user_id
  WHERE e.position = $1 AND e.kind = 'PASSWORD_RESET_REQUESTED'
-   AND e.created_at > clock_timestamp() - make_interval(mins => $2);
+   AND e.created_at > clock_timestamp() - make_interval(mins => $2)
+   AND NOT EXISTS (SELECT FROM events c WHERE c.user_id = e.user_id AND c.kind = 'PASSWORD_CHANGED'
+                                          AND c.position > e.position);
