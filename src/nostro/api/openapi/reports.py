@@ -221,6 +221,7 @@ DESCRIPTIONS: Descriptions = {
         refusals=(
             NotAuditor(),
             MissingField("currency", "until"),
+            InvalidField("until", "must be a moment with its offset, such as 2026-11-20T12:00:00Z"),
             InvalidCursor(),
             NotFound("The book was never closed as far as this"),
         ),
