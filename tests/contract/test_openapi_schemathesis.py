@@ -53,6 +53,8 @@ _RULES_BEYOND_SCHEMAS = (
     "POST /api/transactions",
     "POST /api/transactions/bulk",
     "POST /api/transactions/system/initial-funds",
+    "POST /api/transactions/exchange",
+    *(f"POST /api/transactions/{{transaction}}/{verb}" for verb in ("capture", "void", "extend", "reverse")),
     "POST /api/standing-orders",
     "PATCH /api/standing-orders/{order}",
     "POST /api/webhooks",

@@ -11,7 +11,7 @@ from nostro.api.desk import Desk
 from nostro.api.terms import flag_of, notes_of, seconds_of
 from nostro.api.transactions import answered, authenticate_first, previewed
 from nostro.domain.details import valid_description
-from nostro.domain.errors import MissingField, NostroError
+from nostro.domain.errors import InvalidAmount, MissingField, NostroError
 from nostro.domain.ids import parse_id
 from nostro.domain.money import Amount
 from nostro.domain.transaction import Operation
@@ -87,4 +87,7 @@ def _reversal_of(fields: Fields) -> dict[str, Any]:
 
 def _amount_of(fields: Fields) -> Amount | None:
     """None: all that is left."""
-    return None if bytes(fields.get("amount", b"null")) == b"null" else amount_of(fields)
+    raw = bytes(fields.get("amount", b"null"))
+    if raw == b'""':
+        raise InvalidAmount
+    return None if raw == b"null" else amount_of(fields)
