@@ -79,7 +79,8 @@ def _server(sink: Sink, host: str, port: int, tls: ssl.SSLContext | None) -> Thr
             self.send_response(reply.status)
             for name, value in reply.headers.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", "0")
+            if "Content-Length" not in reply.headers:
+                self.send_header("Content-Length", "0")
             self.end_headers()
 
         def do_GET(self) -> None:

@@ -1,5 +1,7 @@
 """The follower of webhooks without its frame: what each answer leads to, judged without waiting."""
 
+import asyncio
+import threading
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -16,7 +18,7 @@ from nostro.ledger.service import Ledger
 from nostro.ledger.webhooks import Webhooks, Wish, webhook_seal
 from nostro.store.users import User
 from nostro.store.webhooks import Webhook
-from tests.sink import Sink
+from tests.sink import Reply, Sink
 
 pytestmark = pytest.mark.anyio
 DESTINATIONS = Destinations(*parse_allowed("127.0.0.1"))
@@ -149,3 +151,40 @@ async def test_old_attempts_are_forgotten(
     found = await ledger.webhook_deliveries.attempts(webhook.owner, webhook.id, limit=9, skip=0)
     assert len(found) == 1
     assert datetime.now(UTC) - found[0].requested_at < timedelta(minutes=5)
+
+
+async def test_one_owner_has_a_quarter_of_the_senders_however_many_webhooks(
+    follower: WebhookFollower, webhook: Webhook, webhooks: Webhooks, ann: User, sink: Sink
+) -> None:
+    """Receivers that answer late would else keep everybody's events waiting."""
+    late = threading.Event()
+    sink.reply = lambda _: Reply(204, after=late)
+    second = (await webhooks.create(ann, sink.url, Scope.OWN, Wish()))[0]
+    share = follower.senders // 4
+    sending = [asyncio.create_task(follower.send(claimed(one))) for one in [webhook, second] * (share // 2)]
+    await asyncio.to_thread(sink.wait_for, share)
+    for one in (webhook, second):
+        with pytest.raises(NotNow):
+            await follower.send(claimed(one))
+    late.set()
+    await asyncio.gather(*sending)
+    await follower.send(claimed(webhook))
+    assert len(sink.received) == share + 1
+
+
+async def test_a_failing_webhook_is_asked_once_at_a_time(
+    follower: WebhookFollower, webhook: Webhook, sink: Sink
+) -> None:
+    sink.answer(500)
+    with pytest.raises(Later):
+        await follower.send(claimed(webhook))
+    back = threading.Event()
+    sink.reply = lambda _: Reply(204, after=back)
+    sending = asyncio.create_task(follower.send(claimed(webhook, 2)))
+    await asyncio.to_thread(sink.wait_for, 2)
+    with pytest.raises(NotNow):
+        await follower.send(claimed(webhook, 2))
+    back.set()
+    await sending
+    await follower.send(claimed(webhook, 2))
+    assert len(sink.received) == 3

@@ -484,7 +484,7 @@ def test_a_request_whose_process_was_killed_is_in_the_log_and_is_made_again(
     never.set()
     sink.answer(204)
     # Its claim ends by itself after a while; this test does not wait for that.
-    house.tables.script("UPDATE deliveries SET due_at = now()")
+    house.tables.script("UPDATE deliveries SET claimed_until = now()")
     again = open_house(house.tables.dsn, NOSTRO_WEBHOOK_ALLOW=ALLOW)
     made.person = Client(again.service.url).log_in(ann.email, ann.password)
     first, second = sink.wait_for(2)

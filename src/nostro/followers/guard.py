@@ -29,11 +29,10 @@ _MOST_TRIED = 3
 
 
 class NotPermitted(Exception):
-    """The host stands for an address that requests must not go to."""
+    """The host stands for an address that requests must not go to, or for none.
 
-
-class NotFoundByName(Exception):
-    """The host's name stands for nothing, or nobody could say in time."""
+    One refusal for both: whoever names hosts must not learn which names an internal name server knows.
+    """
 
 
 class GuardedTransport(httpx2.AsyncBaseTransport):
@@ -51,7 +50,7 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
         )
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Raises `NotPermitted`, `NotFoundByName`, and what httpx2 raises when nobody answers."""
+        """Raises `NotPermitted`, and what httpx2 raises when nobody answers."""
         host = request.url.raw_host.decode("ascii")
         addresses = await self._checked_addresses(host)
         for number, address in enumerate(addresses, start=1):
@@ -60,17 +59,17 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
             except (httpx2.ConnectError, httpx2.ConnectTimeout):
                 if number == len(addresses):
                     raise
-        raise NotFoundByName(host)
+        raise NotPermitted
 
     async def _checked_addresses(self, host: str) -> list[Address]:
         try:
             addresses = [ip_address(text) for text in await self._resolve(host)]
         except (OSError, ValueError, UnicodeError):
-            raise NotFoundByName(host) from None
+            raise NotPermitted from None
         # The allow-list knows IPv6 addresses as a URL writes them.
         named = f"[{host}]" if ":" in host else host
         if not self._destinations.permits_all(named, addresses):
-            raise NotPermitted(host)
+            raise NotPermitted
         return addresses[:_MOST_TRIED]
 
     async def _look_up(self, host: str) -> list[str]:

@@ -1,7 +1,7 @@
 """One request to a webhook, and what its answer means.
 
 Only the status counts, and for how long the receiver wants to be left alone. A redirect is a failure: where it
-leads was never checked. Nothing else of the answer is kept, so that nobody can read through a webhook what
+leads was never checked. Nothing else of the answer is read, so that nobody can read through a webhook what
 stands behind a URL.
 """
 
@@ -14,15 +14,13 @@ from typing import NamedTuple
 import httpx2
 
 from nostro import __version__
-from nostro.followers.guard import NotFoundByName, NotPermitted
+from nostro.followers.guard import NotPermitted
 
 REQUEST_TIMEOUT_S = 15.0
 LONGEST_RETRY_AFTER_S = 24 * 3600.0
 GONE = 410
 _CONNECT_TIMEOUT_S = 5.0
 _BUSY = frozenset({429, 502, 503, 504})
-# More of an answer is not waited for.
-_MOST_READ = 16 * 1024
 _TIMEOUTS = dict.fromkeys(("read", "write", "pool"), REQUEST_TIMEOUT_S) | {"connect": _CONNECT_TIMEOUT_S}
 
 
@@ -45,31 +43,17 @@ async def ask(transport: httpx2.AsyncBaseTransport, url: str, headers: dict[str,
             extensions={"timeout": _TIMEOUTS},
         )
         async with asyncio.timeout(REQUEST_TIMEOUT_S):
-            return _meaning(await _exchange(transport, request))
+            response = await transport.handle_async_request(request)
+            await response.aclose()
+        return _meaning(response)
     except (TimeoutError, httpx2.TimeoutException):
         return Answer(None, f"no answer within {REQUEST_TIMEOUT_S:g} s")
     except NotPermitted:
-        return Answer(None, "the host leads to an address that requests must not go to")
-    except NotFoundByName:
-        return Answer(None, "the name of the host is not known")
+        return Answer(None, "the host leads to no address that requests may go to")
     except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, UnicodeError):
         return Answer(None, "the URL is not one that can be asked")
     except (httpx2.TransportError, OSError) as error:
         return Answer(None, f"the connection failed ({type(error).__name__})")
-
-
-async def _exchange(transport: httpx2.AsyncBaseTransport, request: httpx2.Request) -> httpx2.Response:
-    """The answer's head, once the receiver has had its say or too much of one."""
-    response = await transport.handle_async_request(request)
-    try:
-        size = 0
-        async for chunk in response.stream:  # type: ignore[union-attr]
-            size += len(chunk)
-            if size > _MOST_READ:
-                break
-    finally:
-        await response.aclose()
-    return response
 
 
 def _meaning(response: httpx2.Response) -> Answer:

@@ -22,6 +22,7 @@ from nostro.domain.ids import ObjectId, parse_id
 from nostro.domain.webhook import MOST_ATTEMPTS, RETRY_SCHEDULE_S, WebhookStatus, retry_after_s
 from nostro.followers.frame import ClaimedDelivery, Delivery, Event, Later, NotNow, SetAside
 from nostro.followers.webhook_requests import GONE, REQUEST_TIMEOUT_S, Answer, ask
+from nostro.followers.webhook_turns import Turns
 from nostro.ledger.identity import new_id
 from nostro.ledger.sealing import Seal, SealBroken
 from nostro.ledger.signing import signed_headers
@@ -40,8 +41,7 @@ class WebhookFollower:
 
     name = FOLLOWER
     retry_schedule_s = RETRY_SCHEDULE_S
-    # Requests mostly wait. One receiver has a quarter of these at most.
-    senders = 64
+    senders = 64  # requests mostly wait
     patience_s = 2 * REQUEST_TIMEOUT_S
 
     def __init__(
@@ -55,6 +55,7 @@ class WebhookFollower:
         self._seal = seal
         self._transport = transport
         self._luck = luck
+        self._turns = Turns(of_one_owner=self.senders // 4)
 
     async def deliveries(self, connection: Connection, events: Sequence[Event]) -> list[Delivery]:
         users = {user for event in events for user in event.users}
@@ -74,10 +75,17 @@ class WebhookFollower:
         return made
 
     async def send(self, delivery: ClaimedDelivery) -> None:
-        attempt = new_id()
         async with self._database.background() as connection:
             webhook = _ready(await webhooks.webhook_by_id(connection, parse_id(delivery.target, "webhook")))
-            secrets = self._secrets_of(webhook)
+        with self._turns.taken(webhook):
+            answer = await self._attempt(webhook, delivery)
+        if answer.reason is not None:
+            await self._judge(webhook, delivery, answer)
+
+    async def _attempt(self, webhook: Webhook, delivery: ClaimedDelivery) -> Answer:
+        """One request, written down before and after."""
+        attempt, secrets = new_id(), self._secrets_of(webhook)
+        async with self._database.background() as connection:
             await webhooks.begin_attempt(connection, attempt, webhook.id, delivery.position, delivery.attempt)
         started = time.monotonic()
         body = encode_document(delivery.payload)
@@ -94,9 +102,9 @@ class WebhookFollower:
             )
             if answer.reason is None:
                 await webhooks.note_delivered(connection, webhook.id)
-                return
-            await webhooks.note_failed(connection, webhook.id, answer.retry_after_s)
-        await self._judge(webhook, delivery, answer)
+            else:
+                await webhooks.note_failed(connection, webhook.id, answer.retry_after_s)
+        return answer
 
     def _secrets_of(self, webhook: Webhook) -> list[str]:
         """Those that sign now: the current one and, until its end, the one before."""

@@ -63,13 +63,17 @@ UPDATE webhooks w SET last_position = n.position
  WHERE w.id = n.id AND w.last_position < n.position;
 
 -- name: begin_webhook_attempt
--- Nothing when the webhook was deleted meanwhile.
+-- Nothing when the webhook was deleted meanwhile. The log of attempts does not wait for the disk: it outlives a
+-- process that is killed; what a crash of the server forgets is the last moment of it.
 INSERT INTO webhook_attempts (id, webhook_id, position, attempt, requested_at, reason)
-SELECT $1, id, $3, $4, clock_timestamp(), 'No answer was recorded: the process that asked ended'
-  FROM webhooks WHERE id = $2 FOR KEY SHARE;
+SELECT $1, w.id, $3, $4, clock_timestamp(), 'No answer was recorded: the process that asked ended'
+  FROM webhooks w, set_config('synchronous_commit', 'off', true)
+ WHERE w.id = $2 FOR KEY SHARE OF w;
 
 -- name: end_webhook_attempt
-UPDATE webhook_attempts SET duration_ms = $2, http_status = $3, reason = $4 WHERE id = $1;
+UPDATE webhook_attempts a SET duration_ms = $2, http_status = $3, reason = $4
+  FROM set_config('synchronous_commit', 'off', true)
+ WHERE a.id = $1;
 
 -- name: note_delivered
 UPDATE webhooks SET failing_since = NULL, paused_until = NULL
