@@ -16,6 +16,7 @@ GMAIL = "smtp.gmail.com"
 _TLS_PORT = 465
 _ADDRESS = re.compile(r"[^@\s<>()\[\]\\,;:\"]+@[^@\s<>()\[\]\\,;:\"]+")
 
+_EVERYWHERE = re.compile(r"0\.0\.0\.0|\[::\]")
 _URL = re.compile(r"https?://[!#-;=?-~]+")  # it stands in headers and HTML: no spaces, quotes, < or >
 
 
@@ -159,8 +160,15 @@ def sender(settings: Settings, mode: MailMode, served_at: str) -> Sender:
         address = "nostro@localhost"
     if address is None or not _ADDRESS.fullmatch(address):
         raise SettingsError("EMAIL_FROM: must be the e-mail address that mail is from.")
-    public_url = (settings.public_url or served_at).rstrip("/")
-    url = urlsplit(public_url)
-    if not (_URL.fullmatch(public_url) and url.hostname) or url.query or url.fragment:
+    return Sender(settings.name, address, _public_url(settings, served_at))
+
+
+def _public_url(settings: Settings, served_at: str) -> str:
+    """In production it must be said, and be https: a link to a new password is as good as a password."""
+    given = (settings.public_url or _EVERYWHERE.sub("localhost", served_at)).rstrip("/")
+    url = urlsplit(given)
+    if not (_URL.fullmatch(given) and url.hostname) or url.query or url.fragment:
         raise SettingsError("NOSTRO_PUBLIC_URL: must be a http or https address.")
-    return Sender(settings.name, address, public_url)
+    if settings.environment is Environment.PRODUCTION and not (settings.public_url and url.scheme == "https"):
+        raise SettingsError("NOSTRO_PUBLIC_URL: mail in production needs the https address that links lead to.")
+    return given

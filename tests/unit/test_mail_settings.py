@@ -20,6 +20,7 @@ NAMES = (
     ),
 )
 LOGIN = {"EMAIL_USER": "house@gmail.com", "EMAIL_PASS": "canary"}
+PRODUCTION = {"NOSTRO_ENV": "production", "NOSTRO_PUBLIC_URL": "https://bank.example"}
 OAUTH = {
     "EMAIL_USER": "house@gmail.com",
     "CLIENT_ID": "id",
@@ -49,7 +50,7 @@ def plan(monkeypatch: pytest.MonkeyPatch, **environment: str):  # type: ignore[n
         (LOGIN, MailMode.SMTP),
         (LOGIN | {"NOSTRO_MAIL": "capture"}, MailMode.CAPTURE),
         (LOGIN | {"NOSTRO_MAIL": "off"}, MailMode.OFF),
-        (LOGIN | {"NOSTRO_ENV": "production"}, MailMode.SMTP),
+        (LOGIN | PRODUCTION, MailMode.SMTP),
         ({"EMAIL_USER": "", "EMAIL_PASS": "", "SMTP_HOST": " "}, MailMode.CAPTURE),
     ],
 )
@@ -63,6 +64,13 @@ def test_a_gmail_login_needs_nothing_else(monkeypatch: pytest.MonkeyPatch) -> No
     made = plan(monkeypatch, **LOGIN)
     assert (made.server.host, made.server.port, made.server.tls) == ("smtp.gmail.com", 587, SmtpTls.STARTTLS)
     assert (made.sender.address, made.sender.public_url) == ("house@gmail.com", "http://127.0.0.1:3000")
+
+
+@pytest.mark.parametrize("everywhere", ["http://0.0.0.0:3000", "http://[::]:3000"])
+def test_links_lead_to_this_machine_when_it_listens_everywhere(
+    monkeypatch: pytest.MonkeyPatch, everywhere: str
+) -> None:
+    assert mail_plan(load_settings(), everywhere).sender.public_url == "http://localhost:3000"
 
 
 def test_oauth2_needs_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,6 +102,8 @@ def test_a_relay_on_the_same_machine_needs_neither_tls_nor_login(monkeypatch: py
         ({"SMTP_HOST": "mail.example"}, "EMAIL_FROM"),
         (LOGIN | {"EMAIL_FROM": "no address"}, "EMAIL_FROM"),
         (LOGIN | {"EMAIL_FROM": "a@b.c\r\nBcc: evil@example.com"}, "EMAIL_FROM"),
+        (LOGIN | {"NOSTRO_ENV": "production"}, "NOSTRO_PUBLIC_URL"),
+        (LOGIN | PRODUCTION | {"NOSTRO_PUBLIC_URL": "http://bank.example"}, "NOSTRO_PUBLIC_URL"),
         (LOGIN | {"NOSTRO_PUBLIC_URL": "javascript:alert(1)"}, "NOSTRO_PUBLIC_URL"),
         (LOGIN | {"NOSTRO_PUBLIC_URL": "https://bank.example/?a=b"}, "NOSTRO_PUBLIC_URL"),
         (LOGIN | {"NOSTRO_PUBLIC_URL": "https://bank.example/ x"}, "NOSTRO_PUBLIC_URL"),
