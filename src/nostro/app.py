@@ -246,6 +246,8 @@ async def serve_on(
         if settings.followers:
             runner = StandingOrderRunner(ledger.database, ledger.transfers)
             chores.append(asyncio.create_task(runner.run()))
+            if settings.statement_notices:
+                chores.append(asyncio.create_task(ledger.statement_notices.run()))
         # What is there now stays for ever; a request makes no cycles, so looking for some may wait longer.
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)

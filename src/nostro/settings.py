@@ -81,6 +81,7 @@ class Settings(BaseSettings):
     frozen_receives: bool = Field(False, alias="NOSTRO_FROZEN_RECEIVES")
     metrics: MetricsReaders = Field(MetricsReaders.LOOPBACK, alias="NOSTRO_METRICS")
     workers: int = Field(1, alias="NOSTRO_WORKERS", ge=1, le=32)
+    statement_notices: bool = Field(True, alias="NOSTRO_STATEMENT_NOTICES")
     followers: bool = Field(True, alias="NOSTRO_FOLLOWERS")
     streams: int = Field(2000, alias="NOSTRO_STREAMS", ge=0, le=100_000)
     streams_per_user: int = Field(20, alias="NOSTRO_STREAMS_PER_USER", ge=1, le=100_000)

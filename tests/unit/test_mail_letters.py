@@ -1,6 +1,6 @@
 """Letters: every kind as text and HTML, with the right facts; what people wrote stays in its place."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from html.parser import HTMLParser
 
 import pytest
@@ -43,7 +43,7 @@ FACTS: dict[MailKind, Facts] = {
     ),
     MailKind.FAILED: SENT,
     MailKind.REVERSED: SENT,
-    MailKind.STATEMENT_READY: Statement(NOON, OWN, NOON - timedelta(days=30), NOON),
+    MailKind.STATEMENT_READY: Statement(NOON, OWN, date(2026, 11, 1), date(2026, 11, 30)),
     MailKind.PASSWORD_RESET: Notice(NOON),
     MailKind.PASSWORD_CHANGED: Notice(NOON),
 }

@@ -158,6 +158,7 @@ _DETAILS = _record(
     ("name", "description", "reference", "metadata"),
 )
 
+_DAY: Json = {"type": "string", "pattern": r"^\d{4}-\d{2}-\d{2}$"}
 _PLACES: Json = {"type": "integer", "minimum": 0, "description": "Decimal places."}
 _RATE: Json = {"type": "string", "description": "An exact decimal; null: there was none."}
 
@@ -206,6 +207,11 @@ EVENT_TYPES: dict[str, EventType] = {
         before=_LIMITS,
         after=_LIMITS,
         reason=_TEXT,
+    ),
+    "statement.ready": _about_account(
+        "A month is over in which the account moved: its statement can be fetched. Days of UTC, both included.",
+        since=_DAY,
+        until=_DAY,
     ),
     "standing_order.created": _about_order("A standing order was made."),
     "standing_order.changed": _about_order("A standing order has other terms."),

@@ -146,6 +146,9 @@ _HAPPENINGS = (
             "reason": "Asked for by the owner",
         },
     ),
+    _OPENED._replace(
+        kind="STATEMENT_READY", actor=None, details={"since": "2026-11-01", "until": "2026-11-30"}
+    ),
     *(
         _OPENED._replace(
             kind=f"STANDING_ORDER_{what}",

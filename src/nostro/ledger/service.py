@@ -23,6 +23,7 @@ from nostro.ledger.previews import Previews
 from nostro.ledger.rates import Rates
 from nostro.ledger.reports import Reports
 from nostro.ledger.standing_orders import StandingOrders
+from nostro.ledger.statement_notices import StatementNotices
 from nostro.ledger.statements import Statements
 from nostro.ledger.sweeper import sweep
 from nostro.ledger.transfers import Transfers
@@ -54,6 +55,7 @@ class Ledger:
     periods: Periods
     reports: Reports
     statements: Statements
+    statement_notices: StatementNotices
     typesetter: Typesetter
     house_currency: Currency
     counts: Counts
@@ -109,6 +111,7 @@ async def open_ledger(
                 periods=Periods(database),
                 reports=Reports(database),
                 statements=Statements(database),
+                statement_notices=StatementNotices(database),
                 typesetter=Typesetter(),
                 house_currency=house_currency,
                 counts=counts,

@@ -4,7 +4,7 @@ Amounts are integers in minor units with the places of their currency, so that w
 reader needs nothing else. Nothing secret is among them: a reset link is made when its mail is.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import msgspec
@@ -55,12 +55,12 @@ class Movement(msgspec.Struct, frozen=True, tag="movement"):
 
 
 class Statement(msgspec.Struct, frozen=True, tag="statement"):
-    """A statement of `own` that can be fetched."""
+    """A statement of `own` that can be fetched; the first and the last day of its period."""
 
     time: datetime
     own: Side
-    since: datetime | None = None
-    until: datetime | None = None
+    since: date
+    until: date
 
 
 Facts = Notice | Movement | Statement

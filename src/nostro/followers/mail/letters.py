@@ -109,9 +109,11 @@ def rows_of(facts: Facts, wording: Wording) -> Rows:
         case Movement():
             rows = _movement(facts, wording)
         case Statement():
-            rows = [("Account", _own(facts.own))]
-            rows += [("From", wording.day(facts.since))] if facts.since else []
-            rows += [("Until", wording.day(facts.until))] if facts.until else []
+            rows = [
+                ("Account", _own(facts.own)),
+                ("From", wording.day(facts.since)),
+                ("Until", wording.day(facts.until)),
+            ]
         case _:
             rows = []
     return rows

@@ -7,7 +7,7 @@ comes to nothing.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import date
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -139,8 +139,8 @@ def _of_statement(event: Event, accounts: Accounts) -> Iterator[Addressed]:
         facts = Statement(
             event.time,
             _shown(accounts[account]),
-            _moment(details.get("since")),
-            _moment(details.get("until")),
+            date.fromisoformat(details["since"]),
+            date.fromisoformat(details["until"]),
         )
         yield _side(event, accounts[account], "STATEMENT", MailKind.STATEMENT_READY, facts)
 
@@ -167,7 +167,3 @@ def _shown(account: NamedAccount) -> Side:
 
 def _id(shown: str) -> ObjectId:
     return ObjectId(bytes.fromhex(shown))
-
-
-def _moment(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None

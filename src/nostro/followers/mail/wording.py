@@ -6,7 +6,7 @@ some currencies with fewer (an Iraqi dinar has three places in ISO 4217, none in
 
 import copy
 import re
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -53,5 +53,5 @@ class Wording:
         """Date, time and time zone."""
         return format_datetime(when, "long", tzinfo=self._zone, locale=self._locale)
 
-    def day(self, when: datetime) -> str:
-        return format_date(when.astimezone(self._zone), "long", locale=self._locale)
+    def day(self, day: date) -> str:
+        return format_date(day, "long", locale=self._locale)

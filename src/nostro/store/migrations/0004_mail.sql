@@ -39,6 +39,14 @@ CREATE TABLE mail_digest_items (
 );
 CREATE INDEX mail_digest_items_digest_idx ON mail_digest_items (user_id, due_at, position);
 
+-- Of which month every account that moved in it is told that its statement can be fetched, and how far that has come.
+CREATE TABLE statement_rounds (
+  until         timestamptz NOT NULL,
+  after_account bytea       NOT NULL DEFAULT '',
+  finished_at   timestamptz,
+  CONSTRAINT statement_rounds_pkey PRIMARY KEY (until)
+);
+
 -- Filled in development only, where no e-mail leaves the machine.
 CREATE TABLE captured_mails (
   number      bigint      GENERATED ALWAYS AS IDENTITY,
@@ -51,6 +59,6 @@ CREATE TABLE captured_mails (
   CONSTRAINT captured_mails_message_id_key UNIQUE (message_id)
 );
 
-GRANT SELECT, INSERT, UPDATE ON mail_preferences, mail_digests TO nostro_runtime;
+GRANT SELECT, INSERT, UPDATE ON mail_preferences, mail_digests, statement_rounds TO nostro_runtime;
 GRANT SELECT, INSERT ON mail_digest_items TO nostro_runtime;
 GRANT SELECT, INSERT, DELETE ON captured_mails TO nostro_runtime;
