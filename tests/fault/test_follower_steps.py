@@ -18,6 +18,7 @@ from nostro.followers.cursor import Cursor
 from nostro.followers.frame import ClaimedDelivery, Delivery, Event, Terms
 from nostro.followers.live_end import Journal, LiveEnd
 from nostro.followers.ordered import Publisher
+from nostro.followers.pace import Pace
 from nostro.followers.senders import Senders
 from nostro.ledger.service import Ledger
 from nostro.store import followers
@@ -65,13 +66,19 @@ async def follower(ledger: Ledger) -> Kept:
 
 def cursor_of(ledger: Ledger, follower: Any, batch: int = BATCH) -> Cursor:
     return Cursor(
-        ledger.database, Journal(ledger.watch, LiveEnd()), follower, Terms(batch=batch), asyncio.Event()
+        ledger.database,
+        Journal(ledger.watch, LiveEnd(), Pace(ledger.watch)),
+        follower,
+        Terms(batch=batch),
+        asyncio.Event(),
     )
 
 
 async def at_work(ledger: Ledger, follower: Any, enough: Callable[[], Any], **terms: Any) -> None:
     """Let senders work until `enough()`, awaited, is true."""
-    working = asyncio.create_task(Senders(ledger.database, follower, Terms(**terms), asyncio.Event()).run())
+    working = asyncio.create_task(
+        Senders(ledger.database, Pace(ledger.watch), follower, Terms(**terms), asyncio.Event()).run()
+    )
     try:
         await until(enough)
     finally:
@@ -290,5 +297,7 @@ async def _stands_at(tables: Any, position: int) -> bool:
 
 
 def _publish(ledger: Ledger, follower: Published) -> "asyncio.Task[None]":
-    publisher = Publisher(ledger.database, Journal(ledger.watch, LiveEnd()), follower, Terms(patience_s=10))
+    publisher = Publisher(
+        ledger.database, Journal(ledger.watch, LiveEnd(), Pace(ledger.watch)), follower, Terms(patience_s=10)
+    )
     return asyncio.create_task(publisher.run())

@@ -9,8 +9,10 @@ from nostro.domain.delivery import delivery_id, names, parse_delivery_id
 from nostro.domain.event import Event, other_type, transaction_type
 from nostro.followers import live_end
 from nostro.followers.frame import RETRY_SCHEDULE_S, terms_of
+from nostro.followers.pace import LONGEST_REST, SHORTEST_REST, Pace, time_wanted_s
 from nostro.followers.pauses import LONGEST_PAUSE_S, Pauses
 from nostro.ledger.event_examples import examples
+from nostro.ledger.head import JournalWatch
 from nostro.store.documents import decode_document, encode_document
 
 
@@ -114,3 +116,28 @@ async def test_followers_at_the_live_end_read_it_once(monkeypatch: pytest.Monkey
     now = 2.0
     assert await shared.after(None, 0, 10) == numbered
     assert read[-1] == 0
+
+
+def test_followers_hold_back_only_when_there_is_too_much_for_a_busy_thread() -> None:
+    watch, now, wanted = JournalWatch(None), 0.0, 0.0  # type: ignore[arg-type]
+    pace = Pace(watch, lambda: now, lambda: wanted)
+
+    def after_seconds(count: float, *, busy: float, growth: float) -> float:
+        nonlocal now, wanted
+        watch.growth = growth
+        for _ in range(int(count / 0.1)):
+            now, wanted = now + 0.1001, wanted + 0.1001 * busy
+            multiple = pace.multiple()
+        return multiple
+
+    assert after_seconds(5, busy=1.0, growth=2000) == SHORTEST_REST
+    assert after_seconds(5, busy=0.5, growth=9000) == SHORTEST_REST
+    assert SHORTEST_REST < after_seconds(0.3, busy=1.0, growth=9000) < 1
+    assert after_seconds(5, busy=1.0, growth=9000) == LONGEST_REST
+    assert after_seconds(5, busy=1.0, growth=100) == SHORTEST_REST
+
+
+def test_the_time_a_thread_wanted_grows_with_its_work() -> None:
+    before = time_wanted_s()
+    while time_wanted_s() == before:
+        sum(range(1000))

@@ -40,6 +40,7 @@ class Cursor:
         self._database = database
         self._watch = journal.watch
         self._live_end = journal.live_end
+        self._pace = journal.pace
         self._follower = follower
         self._terms = terms
         self._found = found
@@ -62,9 +63,7 @@ class Cursor:
                 if moved is None:
                     await asyncio.sleep(_ELSEWHERE_S)
                 elif moved < self._watch.position:
-                    # Still behind. Whoever rests as long as they worked leaves the rest to the transfers, and
-                    # the more so the busier everybody is.
-                    await asyncio.sleep(clock() - began)
+                    await self._pace.rest(clock() - began)
                 position = moved if moved is not None else -1
 
     async def advance(self) -> int | None:

@@ -102,7 +102,7 @@ class Terms:
 
     start: int | None = None
     batch: int = 200
-    senders: int = 16
+    senders: int = 64
     patience_s: float = 30.0
     retry_schedule_s: tuple[float, ...] = RETRY_SCHEDULE_S
 

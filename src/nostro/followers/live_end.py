@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from nostro.followers.frame import Event
+from nostro.followers.pace import Pace
 from nostro.ledger.events import events_after
 from nostro.ledger.head import JournalWatch
 from nostro.store.database import Connection
@@ -49,7 +50,9 @@ class LiveEnd:
 
 
 class Journal(NamedTuple):
-    """What the followers of a process share: who looks where the journal stands, and who reads its end."""
+    """What the followers of a process share: who looks where the journal stands, who reads its end, and how
+    fast they may go."""
 
     watch: JournalWatch
     live_end: LiveEnd
+    pace: Pace

@@ -50,11 +50,12 @@ class Marks:
             return
         try:
             async with self.database.background() as connection:
-                counted = await followers.mark(connection, self.follower, marks)
+                counted = await followers.mark(connection, marks)
         except BaseException:
             self._waiting = marks + self._waiting
             self._arrived.set()
             raise
         if counted < len(marks):
-            # Somebody else has claimed them since: this process was stopped, or too slow.
-            log.warning("marks_refused", follower=self.follower, refused=len(marks) - counted)
+            # Somebody else has claimed them since: this process was stopped, or too slow. Or they were written
+            # before, by a statement whose answer was lost.
+            log.info("marks_refused", follower=self.follower, refused=len(marks) - counted)

@@ -33,6 +33,7 @@ class Publisher:
         self._database = database
         self._watch = journal.watch
         self._live_end = journal.live_end
+        self._pace = journal.pace
         self._follower = follower
         self._terms = terms
         self._holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
@@ -72,6 +73,7 @@ class Publisher:
         replays, failures = self._watch.replays, 0
         position = await self._keep_lease(fence)
         while position is not None:
+            began = asyncio.get_running_loop().time()
             events = await self._read(position)
             if not events:
                 with contextlib.suppress(TimeoutError):
@@ -82,6 +84,7 @@ class Publisher:
             elif await self._publish(events):
                 failures = 0
                 position = await self._move(fence, position, events[-1].position)
+                await self._pace.rest(asyncio.get_running_loop().time() - began)
             else:
                 failures += 1
                 await asyncio.sleep(min(2.0 ** min(failures, 10), self._terms.lease_s / 4))

@@ -14,6 +14,7 @@ from nostro.followers.cursor import Cursor
 from nostro.followers.frame import Follower, OrderedFollower, Terms, terms_of
 from nostro.followers.live_end import Journal, LiveEnd
 from nostro.followers.ordered import Publisher
+from nostro.followers.pace import Pace
 from nostro.followers.senders import Senders
 from nostro.ledger.head import JournalWatch
 from nostro.store import followers
@@ -30,7 +31,7 @@ async def following(
     database: Database, all_followers: Sequence[AnyFollower], watch: JournalWatch
 ) -> AsyncIterator[None]:
     """Inside: every follower is at work in this process. On leaving, what is under way is given back."""
-    journal = Journal(watch, LiveEnd())
+    journal = Journal(watch, LiveEnd(), Pace(watch))
     tasks = [
         asyncio.create_task(_follow(database, follower, terms_of(follower), journal))
         for follower in all_followers
@@ -55,7 +56,7 @@ async def follow(
     usual = terms_of(follower)
     terms = replace(usual, batch=batch or usual.batch, senders=senders or usual.senders)
     async with JournalWatch(database) as watch:
-        task = asyncio.create_task(_follow(database, follower, terms, Journal(watch, LiveEnd())))
+        task = asyncio.create_task(_follow(database, follower, terms, Journal(watch, LiveEnd(), Pace(watch))))
         await stopping.wait()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -78,7 +79,7 @@ async def _work(database: Database, follower: AnyFollower, terms: Terms, journal
     found = asyncio.Event()
     await _together(
         Cursor(database, journal, follower, terms, found).run,
-        Senders(database, follower, terms, found).run,
+        Senders(database, journal.pace, follower, terms, found).run,
     )
 
 

@@ -14,6 +14,7 @@ from nostro.domain.delivery import WHOLE_EVENT
 from nostro.domain.errors import Unavailable
 from nostro.followers.frame import ClaimedDelivery, Follower, Later, NotNow, SetAside, Terms
 from nostro.followers.marks import Marks
+from nostro.followers.pace import Pace
 from nostro.followers.pauses import Pauses
 from nostro.ledger.events import events_after
 from nostro.store import followers
@@ -24,6 +25,8 @@ log = structlog.get_logger(__name__)
 
 # How often somebody looks for deliveries that have become due again, or whose sender is gone.
 _LOOK_EVERY_S = 1.0
+# What a delivery takes of the thread, more or less, from claim to mark.
+_WORK_OF_ONE_S = 0.0003
 # How long free senders wait for more of them to become free, so that one claim serves several.
 _GATHER_S = 0.05
 
@@ -31,9 +34,17 @@ _GATHER_S = 0.05
 class Senders:
     """Up to `terms.senders` deliveries of one follower under way in this process."""
 
-    def __init__(self, database: Database, follower: Follower, terms: Terms, found: asyncio.Event) -> None:
+    def __init__(
+        self,
+        database: Database,
+        pace: Pace,
+        follower: Follower,
+        terms: Terms,
+        found: asyncio.Event,
+    ) -> None:
         """`found` tells that there may be something to claim."""
         self._database = database
+        self._pace = pace
         self._follower = follower
         self._terms = terms
         self._found = found
@@ -49,6 +60,7 @@ class Senders:
             while True:
                 self._found.clear()
                 if await self._claim():
+                    await self._pace.rest(len(self._under_way) * _WORK_OF_ONE_S)
                     await self._gather()
                 else:
                     await self._woken(_LOOK_EVERY_S)
@@ -80,12 +92,13 @@ class Senders:
         except Exception:
             log.exception("claim_failed", follower=self._follower.name)
             return False
-        self._turn = claim.next_target
+        began_behind, self._turn = self._turn, claim.next_target
         for delivery in claim.deliveries:
             task = asyncio.create_task(self._send(delivery))
             self._under_way[task] = delivery
             task.add_done_callback(self._done)
-        return bool(claim.deliveries) or bool(claim.next_target)
+        # Done only when a round over all targets, from the first to the last, has found nothing.
+        return bool(claim.deliveries or claim.next_target or began_behind)
 
     async def _gather(self) -> None:
         """Return when a quarter of the senders are free, or after `_GATHER_S`."""

@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -20,15 +20,15 @@ _AMOUNTS = frozenset({"amount", "floor", "ceiling", "single", "daily", "monthly"
 Row = TypeVar("Row", EntryRow, LegRow)
 
 
-def build_events(rows: JournalRows, source: str) -> list[Event]:
-    """One event per transaction and happening, in order of position."""
+def build_events(rows: JournalRows, source: str) -> Iterator[Event]:
+    """One event per transaction and happening, in order of position; each is built when it is asked for."""
     entries, legs = _by_position(rows.entries), _by_position(rows.legs)
-    built = [
-        _of_transaction(row, entries.get(row.position, []), legs.get(row.position, []), source)
-        for row in rows.transactions
-    ]
-    built += [_of_happening(row, source) for row in rows.happenings]
-    return sorted(built, key=lambda event: event.position)
+    told: list[TransactionRow | HappeningRow] = [*rows.transactions, *rows.happenings]
+    for row in sorted(told, key=lambda row: row.position):
+        if isinstance(row, HappeningRow):
+            yield _of_happening(row, source)
+        else:
+            yield _of_transaction(row, entries.get(row.position, []), legs.get(row.position, []), source)
 
 
 def _by_position(rows: Iterable[Row]) -> dict[int, list[Row]]:

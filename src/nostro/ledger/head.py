@@ -17,16 +17,19 @@ from nostro.store.database import Database
 log = structlog.get_logger(__name__)
 
 LOOK_EVERY_S = 0.2
+# Of the growth that is told: the rest is what was told before.
+_NEWEST_LOOK_COUNTS = 0.3
 
 
 @dataclass
 class JournalWatch:
     """Use as `async with`. The looks begin with the first who waits; from then on `position` is at most
-    `LOOK_EVERY_S` behind while the database answers."""
+    `LOOK_EVERY_S` behind while the database answers. `growth`: positions a second, about the last second's."""
 
     database: Database
     position: int = 0
     replays: int = 0
+    growth: float = 0.0
     _moved: asyncio.Event = field(default_factory=asyncio.Event)
     _looking: asyncio.Task[None] | None = None
 
@@ -49,16 +52,23 @@ class JournalWatch:
         return self.replays
 
     async def _look(self) -> None:
+        clock = asyncio.get_running_loop().time
+        looked_at: float | None = None
         while True:
             try:
                 async with self.database.background() as connection:
-                    seen = await followers.look(connection)
+                    position, replays = await followers.look(connection)
             except NostroError:
                 pass  # the database is away; who follows waits, and the next look may find it back
             except Exception:
                 log.exception("journal_watch_failed")
             else:
-                self._note(*seen)
+                now = clock()
+                if looked_at is not None:
+                    speed = (position - self.position) / (now - looked_at)
+                    self.growth += (speed - self.growth) * _NEWEST_LOOK_COUNTS
+                looked_at = now
+                self._note(position, replays)
             await asyncio.sleep(LOOK_EVERY_S)
 
     def _note(self, position: int, replays: int) -> None:

@@ -173,11 +173,11 @@ def _claimed(name: str, row: Any) -> ClaimedDelivery:
     )
 
 
-async def mark(connection: Connection, name: str, marks: Sequence[Mark]) -> int:
+async def mark(connection: Connection, marks: Sequence[Mark]) -> int:
     """Write down what became of deliveries; how many of the marks counted."""
     rows = await connection.fetch(
         SQL["mark_deliveries"],
-        name,
+        [one.delivery.follower for one in marks],
         [one.delivery.position for one in marks],
         [one.delivery.target for one in marks],
         [one.delivery.fence for one in marks],

@@ -68,7 +68,8 @@ ON CONFLICT (follower, position, target) DO UPDATE
 -- $3 in all, $4 of each target, of up to 64 targets after $2 in their order but not those in $6. `last` and `lanes`
 -- tell where the next claim goes on, when fewer than $3 were found. SKIP LOCKED: processes that claim at once share,
 -- and never wait. Nobody waits for the disk either: a claim or a mark that a crash of the server forgets is made
--- once more, which is a repetition at worst.
+-- once more, which is a repetition at worst. The rows to be updated are named by all three columns of their key, none
+-- of them a parameter: a planner that saw the table empty would go through all rows of the follower for ever.
 WITH RECURSIVE relaxed AS (
   SELECT set_config('synchronous_commit', 'off', true) AS commits
 ), lane AS (
@@ -83,9 +84,9 @@ WITH RECURSIVE relaxed AS (
          ORDER BY d.target LIMIT 1) AS next
      WHERE lane.nth < 64
 ), due AS (
-  SELECT one.position, one.target
+  SELECT one.follower, one.position, one.target
     FROM lane, LATERAL (
-      SELECT d.position, d.target FROM deliveries d
+      SELECT d.follower, d.position, d.target FROM deliveries d
        WHERE d.follower = $1 AND d.target = lane.target AND d.status = 'PENDING' AND d.due_at <= now()
          AND d.claimed_until <= now()
        ORDER BY d.due_at LIMIT $4
@@ -97,7 +98,7 @@ WITH RECURSIVE relaxed AS (
      SET fence = d.fence + 1, attempts = d.attempts + 1,
          claimed_until = clock_timestamp() + make_interval(secs => $5)
     FROM due
-   WHERE d.follower = $1 AND d.position = due.position AND d.target = due.target
+   WHERE d.follower = due.follower AND d.position = due.position AND d.target = due.target
   RETURNING d.position, d.target, d.payload, d.attempts, d.fence
 ), seen AS (
   SELECT max(lane.target) AS last, count(*) AS lanes FROM lane WHERE (SELECT count(*) FROM due) < $3
@@ -112,7 +113,8 @@ SELECT relaxed.commits, seen.last, seen.lanes, claimed.position, claimed.target,
 -- What became of claimed deliveries, each counted only under the fence of its claim: whoever woke up after somebody
 -- else had taken over is not believed. `again_s` is how long until the next attempt of those that stay PENDING;
 -- `given_back` undoes a claim that was never tried. IS TRUE keeps the planner from the index of pending rows, in
--- which it would look through all of a target's. As with a claim, nobody waits for the disk.
+-- which it would look through all of a target's. As with a claim, nobody waits for the disk, and no column of the key
+-- is a parameter.
 UPDATE deliveries d
    SET status = n.status::delivery_status,
        sent_at = CASE n.status WHEN 'SENT' THEN clock_timestamp() END,
@@ -122,10 +124,11 @@ UPDATE deliveries d
        attempts = d.attempts - CASE WHEN n.given_back THEN 1 ELSE 0 END,
        last_error = CASE WHEN n.given_back THEN d.last_error ELSE n.error END
   FROM (SELECT set_config('synchronous_commit', 'off', true) AS commits) AS relaxed,
-       unnest($2::bigint[], $3::text[], $4::bigint[], $5::text[], $6::float8[], $7::text[], $8::boolean[])
-         AS n (position, target, fence, status, again_s, error, given_back)
+       unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[], $5::text[], $6::float8[], $7::text[],
+              $8::boolean[])
+         AS n (follower, position, target, fence, status, again_s, error, given_back)
  WHERE relaxed.commits = 'off'
-   AND d.follower = $1 AND d.position = n.position AND d.target = n.target AND d.fence = n.fence
+   AND d.follower = n.follower AND d.position = n.position AND d.target = n.target AND d.fence = n.fence
    AND (d.status = 'PENDING') IS TRUE
 RETURNING d.position, d.target;
 

@@ -1,0 +1,63 @@
+"""How fast the followers of a process may go: when there is more to do than can be done, transfers come first.
+
+Up to `KEEPS_UP` positions a second followers keep up, whatever it costs. Beyond that, while the thread they
+share with whoever serves requests is busy, each rests longer and longer after what it did, until the
+followers are down to a few percent. What they fall behind meanwhile they catch up with afterwards: nothing is
+lost by being late.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from nostro.ledger.head import JournalWatch
+
+KEEPS_UP = 2500
+# The part of its time that the thread may be at work, or wait for a processor to work on.
+BUSY = 0.7
+LOOK_EVERY_S = 0.1
+# A rest, as a multiple of the work before it.
+SHORTEST_REST, LONGEST_REST = 0.25, 8.0
+_STEP = 1.5
+
+
+def time_wanted_s() -> float:
+    """For how long this thread has been at work, or (where the system tells) has waited for a processor."""
+    try:
+        at_work, waiting, *_ = Path("/proc/thread-self/schedstat").read_text("ascii").split()
+    except OSError:
+        return time.thread_time()
+    return (int(at_work) + int(waiting)) / 1e9
+
+
+class Pace:
+    """`clock` tells time, `wanted` how much of it this thread wanted to work in; both in seconds."""
+
+    def __init__(
+        self,
+        watch: JournalWatch,
+        clock: Callable[[], float] = time.monotonic,
+        wanted: Callable[[], float] = time_wanted_s,
+    ) -> None:
+        self._watch = watch
+        self._clock = clock
+        self._wanted = wanted
+        self._looked_at, self._wanted_then = clock(), wanted()
+        self._rest = SHORTEST_REST
+
+    async def rest(self, worked_s: float) -> None:
+        """Rest after having worked for so long."""
+        await asyncio.sleep(worked_s * self.multiple())
+
+    def multiple(self) -> float:
+        """How many times as long as it worked a follower rests now."""
+        now = self._clock()
+        passed = now - self._looked_at
+        if passed >= LOOK_EVERY_S:
+            wanted = self._wanted()
+            too_much = self._watch.growth > KEEPS_UP and (wanted - self._wanted_then) / passed > BUSY
+            self._looked_at, self._wanted_then = now, wanted
+            rest = self._rest * _STEP if too_much else self._rest / _STEP
+            self._rest = min(max(rest, SHORTEST_REST), LONGEST_REST)
+        return self._rest
