@@ -19,6 +19,7 @@ from nostro.domain.errors import NostroError
 from nostro.domain.ids import ObjectId
 from nostro.domain.posting import decide
 from nostro.ledger.committer import Committer
+from nostro.ledger.identity import new_id
 from nostro.store import journal
 from nostro.store.queries import SQL
 from tests.concurrency.bank import Bank, codes, fresh_key, send, token_of
@@ -138,7 +139,8 @@ async def pay_each_other_at_once(
     one, other = await bank.account(ann, 100), await bank.account(ann, 100)
     lock_accounts, turns = journal.lock_accounts, iter(range(100))
 
-    async def one_by_one(connection: Any, wanted: list[ObjectId]) -> Any:
+    async def one_by_one(connection: Any, wanted: list[ObjectId], parents: list[ObjectId]) -> Any:
+        assert not parents
         locked, latest = {}, []
         for account in sorted(wanted, reverse=next(turns) % 2 == 1):
             heads, moved_at = await lock_accounts(connection, [account])
@@ -188,7 +190,7 @@ async def keys_read_before_the_lock(
     """Committer._transact as it must not be."""
     requests = [waiter.request for waiter in batch.waiters]
     await journal.begin(connection)
-    books = await journal.read_books(connection, requests, {}, None)
+    books = await journal.read_books(connection, requests, {}, None, new_id)
     await meeting.arrive()
     wanted = {account for r in requests for account in (r.from_account, r.to_account)}
     books.accounts, _ = await journal.lock_accounts(connection, list(wanted))
