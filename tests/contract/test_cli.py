@@ -352,12 +352,12 @@ TAMPERED = {
     "09_every_name_is_known": f"UPDATE transactions SET requested_by = '\\x{NOBODY}' "
     f"WHERE position = {TRANSFER}",
     "10_openings_are_in_the_journal": "DELETE FROM events WHERE kind = 'ACCOUNT_OPENED'",
-    "15_limits_count_what_was_spent": "UPDATE accounts SET limited = true WHERE NOT settlement",
-    "16_currencies_have_their_places": "UPDATE accounts SET exponent = 3 WHERE NOT settlement",
-    "12_stories_add_up": "INSERT INTO summaries (position, amount, status, account_id, updated_at) "
+    "13_limits_count_what_was_spent": "UPDATE accounts SET limited = true WHERE NOT settlement",
+    "14_currencies_have_their_places": "UPDATE accounts SET exponent = 3 WHERE NOT settlement",
+    "11_stories_add_up": "INSERT INTO summaries (position, amount, status, account_id, updated_at) "
     f"SELECT position, amount, 'COMPLETED', from_account, now() FROM transactions WHERE position = {TRANSFER}",
-    "13_held_amounts_follow_each_other": f"UPDATE transactions SET kind = 'HOLD' WHERE position = {TRANSFER}",
-    "20_standing_orders_are_carried_out_once": "UPDATE transactions SET idempotency_key = 'standing-order·a·1' "
+    "12_held_amounts_follow_each_other": f"UPDATE transactions SET kind = 'HOLD' WHERE position = {TRANSFER}",
+    "15_standing_orders_are_carried_out_once": "UPDATE transactions SET idempotency_key = 'standing-order·a·1' "
     f"WHERE position = {TRANSFER}",
 }
 
