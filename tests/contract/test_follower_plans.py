@@ -40,7 +40,8 @@ SELECT n, now(), 'SOMETHING_HAPPENED', decode(lpad(to_hex(1 + n % 100), 24, '0')
 UPDATE journal_head SET position = {TRANSACTIONS} + 2000;
 INSERT INTO followers (name, position) VALUES ('plain', 0);
 INSERT INTO deliveries (follower, position, target, payload, fence)
-SELECT 'plain', n, 'target ' || n % {TARGETS}, '{{}}', 1 FROM generate_series(1, {PENDING}) AS n;
+SELECT 'plain', n, 'target ' || n % {TARGETS}, ('{{"said": "' || repeat('x', 900) || '"}}')::json, 1
+  FROM generate_series(1, {PENDING}) AS n;
 SET session_replication_role = DEFAULT;
 """
 
@@ -104,10 +105,18 @@ class Prepared:
         self._runner.close()
 
 
+async def _grow(dsn: str) -> None:
+    """On a connection of its own: what it sets would make the other plan anew."""
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(_GROWN)
+    await connection.close()
+
+
 @pytest.fixture(scope="module")
 def prepared(new_database: Any) -> Iterator[Prepared]:
-    connection = Prepared(new_database())
-    connection.run(_GROWN)
+    dsn = new_database()
+    connection = Prepared(dsn)
+    asyncio.run(_grow(dsn))
     yield connection
     connection.close()
 
