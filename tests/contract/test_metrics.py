@@ -23,7 +23,7 @@ def read(house: House) -> Figures:
 
 
 def since(before: Figures, now: Figures) -> Figures:
-    return {name: value - before[name] for name, value in now.items() if value != before[name]}
+    return {name: value - before.get(name, 0.0) for name, value in now.items() if value != before.get(name)}
 
 
 @pytest.mark.slow
@@ -48,6 +48,18 @@ def test_batches_answers_and_refusals_are_counted(open_house: Callable[..., Hous
     assert counted['nostro_answers_total{status="2xx",way="lean"}'] >= 3
     assert counted['nostro_refusals_total{code="insufficient_funds"}'] == 1
     assert counted['nostro_refusals_total{code="not_found"}'] == 1
+
+
+def test_followers_tell_how_far_they_are(house: House) -> None:
+    house.funded(1)
+    house.tables.script("INSERT INTO followers (name, position) SELECT 'late', position - 3 FROM journal_head")
+    try:
+        told = read(house)
+    finally:
+        house.tables.script("DELETE FROM followers WHERE name = 'late'")
+    assert told['nostro_follower_behind_positions{follower="late"}'] == 3
+    assert told['nostro_follower_behind_seconds{follower="late"}'] >= 0
+    assert told['nostro_deliveries{follower="late",status="set_aside"}'] == 0
 
 
 def test_nothing_in_it_names_anybody(house: House) -> None:

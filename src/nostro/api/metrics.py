@@ -21,10 +21,11 @@ from starlette.responses import Response
 
 from nostro import __version__
 from nostro.api.desk import Desk
-from nostro.domain.errors import NotFound
+from nostro.domain.errors import NotFound, Unavailable
 from nostro.ledger import counts
 from nostro.ledger.counts import Counts
 from nostro.settings import MetricsReaders
+from nostro.store.followers import FollowerState
 
 _WAYS = {"lean": counts.LEAN, "ordinary": counts.ORDINARY}
 
@@ -35,7 +36,16 @@ async def metrics(request: Request, desk: Desk) -> Response:
         raise NotFound
     registry = CollectorRegistry(auto_describe=False)
     registry.register(LedgerCollector(desk.ledger.counts))
+    registry.register(FollowersCollector(await _followers(desk)))
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _followers(desk: Desk) -> list[FollowerState]:
+    """None are told of while the database is away: what the service counts is told all the same."""
+    try:
+        return await desk.ledger.following.states()
+    except Unavailable:
+        return []
 
 
 def may_read(readers: MetricsReaders, host: str) -> bool:
@@ -103,3 +113,27 @@ class LedgerCollector(Collector):
             seen += self._counted.total(cell)
             buckets.append(("+Inf" if bound == float("inf") else f"{bound:g}", seen))
         return buckets
+
+
+class FollowersCollector(Collector):
+    """How far everything that happens after a commit has come."""
+
+    def __init__(self, states: Sequence[FollowerState]) -> None:
+        self._states = states
+
+    def collect(self) -> Iterator[Metric]:
+        behind = GaugeMetricFamily(
+            "nostro_follower_behind_positions", "Positions not taken in yet.", labels=["follower"]
+        )
+        age = GaugeMetricFamily(
+            "nostro_follower_behind_seconds", "Age of the next position to take in.", labels=["follower"]
+        )
+        deliveries = GaugeMetricFamily(
+            "nostro_deliveries", "Deliveries to be made, or given up.", labels=["follower", "status"]
+        )
+        for state in self._states:
+            behind.add_metric([state.name], state.behind)
+            age.add_metric([state.name], state.behind_s or 0.0)
+            deliveries.add_metric([state.name, "pending"], state.pending)
+            deliveries.add_metric([state.name, "set_aside"], state.set_aside)
+        yield from (behind, age, deliveries)
