@@ -285,11 +285,17 @@ async def test_an_account_is_not_closed_under_a_capture(scene: Scene, monkeypatc
         with pytest.raises(NostroError, match="balance is 0"):
             await other.accounts.change_status(None, scene.target, AccountStatus.CLOSED, "a test")
 
+    write_batch, about_to_write = journal.write_batch, asyncio.Event()
     async with Rendezvous(scene.url) as meeting:
-        monkeypatch.setattr(journal, "write_batch", meeting_before(journal.write_batch, meeting))
+
+        async def write_once_the_closing_waits(connection: Any, books: Any) -> None:
+            about_to_write.set()
+            await meeting.until(lambda: False)
+            await write_batch(connection, books)
+
+        monkeypatch.setattr(journal, "write_batch", write_once_the_closing_waits)
         capture = asyncio.create_task(scene.about(one, Operation.CAPTURE, hold))
-        await meeting.until(lambda: meeting.arrived > 0)
-        meeting.over = False
+        await about_to_write.wait()
         closing = asyncio.create_task(close())
         answers = codes([await capture])
         await closing

@@ -278,7 +278,7 @@ REFUSALS = [
     (f"account events {NOBODY}", "account_not_found"),
     ("currency register USD --exponent 2 --name Dollars", "invalid_field"),
     ("rate set INR KWD 1 --email {email}", "not_system_user"),
-    ("rate set INR KWD 1 --email system@example.com", "system_account_not_found"),
+    ("rate set INR TND 1 --email system@example.com", "system_account_not_found"),
     ("rate set INR KWD 0 --email system@example.com", "invalid_field"),
     ("rate set INR KWD 1 --email nobody@example.com", "not_found"),
     ("order list --email nobody@example.com", "not_found"),

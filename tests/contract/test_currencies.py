@@ -1,12 +1,19 @@
 """Currencies of ISO 4217 and assets registered here; the settlement accounts and the rates between them."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.client import Person, fresh
 from tests.contract.conftest import House
+
+
+@pytest.fixture(scope="module")
+def house(open_house: Callable[..., House]) -> House:
+    """One of its own, whose settlement accounts, rates and books no other test touches."""
+    return open_house()
 
 
 def _code() -> str:

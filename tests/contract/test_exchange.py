@@ -1,11 +1,18 @@
 """Exchange over HTTP: two balanced halves, the rate on record, and no 1:1 by surprise."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.client import Person, fresh
 from tests.contract.conftest import House
+
+
+@pytest.fixture(scope="module")
+def house(open_house: Callable[..., House]) -> House:
+    """One of its own, whose settlement accounts, rates and books no other test touches."""
+    return open_house()
 
 
 @pytest.fixture(scope="module")

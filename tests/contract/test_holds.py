@@ -10,6 +10,12 @@ from tests.client import Person, fresh
 from tests.contract.conftest import House
 
 
+@pytest.fixture(scope="module")
+def house(open_house: Callable[..., House]) -> House:
+    """One of its own, whose settlement accounts, rates and books no other test touches."""
+    return open_house()
+
+
 @pytest.fixture
 def hold(house: House) -> Callable[..., tuple[Person, str, Person, str, str]]:
     """Ann with 100 INR holds 40 of it for Bob: Ann, her account, Bob, his account, the hold."""
