@@ -128,6 +128,7 @@ DESCRIPTIONS: Descriptions = {
             },
             (),
             {"quieter": {"digest": "daily", "timeZone": "Asia/Kolkata", "events": {"sent": False}}},
+            optional=True,
         ),
         answers=(_preferences("As it is now."),),
         refusals=(InvalidField("timeZone", "must be a time zone of the IANA database such as Asia/Kolkata"),),
