@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 USER, PASSWORD = "house@bank.example", "canary-of-the-mailbox"
 PATIENCE_S = 30
+LATE_S = 1.0
 
 
 def make_certificate(folder: Path, name: str = "127.0.0.1") -> tuple[Path, Path]:
@@ -86,6 +87,8 @@ class Received:
 @dataclass
 class MailServer:
     """`answers`: what to say instead of 250 to RCPT of an address, or to the DATA of mail to it, in turn.
+
+    "lost": take the mail and hang up; "late": take it, and answer after LATE_S seconds.
 
     `tls`: "starttls", "tls" or "none". The port stays the same when it is stopped and started again.
     """
@@ -278,8 +281,11 @@ class _Handler:
         answer = waiting.pop(0) if waiting else "250 OK"
         assert envelope.mail_from is not None
         assert isinstance(envelope.content, bytes)
-        if answer.startswith("250") or answer == "lost":
+        if answer.startswith("250") or answer in {"lost", "late"}:
             self._house.take(Received(envelope.mail_from, recipient, envelope.content))
+        if answer == "late":
+            await asyncio.sleep(LATE_S)
+            return "250 late"
         if answer == "lost":
             server.transport.abort()
         return answer

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from tests.client import Client
 
-PATIENCE_S = 30
+PATIENCE_S = 60
 Mail = dict[str, Any]
 Seen = TypeVar("Seen")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 
 from nostro.domain.mail import Mail
 from nostro.followers import smtp
@@ -14,7 +15,7 @@ from nostro.followers.frame import Later, SetAside
 from nostro.followers.smtp import SmtpOutlet
 from nostro.mail_settings import OAuthClient, SmtpServer
 from nostro.settings import SmtpTls
-from tests.mail_server import PASSWORD, USER, MailServer, TokenEndpoint, turns_of_the_loop
+from tests.mail_server import LATE_S, PASSWORD, USER, MailServer, TokenEndpoint, turns_of_the_loop
 
 pytestmark = pytest.mark.anyio
 
@@ -191,6 +192,43 @@ async def test_an_answer_that_is_lost_makes_the_mail_wait(server: MailServer) ->
             await outlet.hand_over(mail())
         await outlet.hand_over(mail())
     assert [one.content for one in server.received] == [CONTENT] * 2
+
+
+async def test_an_answer_that_comes_late_is_not_taken_for_another(
+    server: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(smtp, "TIMEOUT_S", LATE_S / 2)
+    server.start()
+    server.data_answers["ann@example.com"] = ["late", "late"]
+    async with outlet_of(settings_of(server)) as outlet:
+        for _ in range(2):
+            with pytest.raises(Later, match="did not answer in time"):
+                await outlet.hand_over(mail())
+        server.recipient_answers["eve@example.com"] = ["550 no such user"]
+        with pytest.raises(SetAside, match="550"):
+            await outlet.hand_over(mail("eve@example.com"))
+        await outlet.hand_over(mail("bob@example.com"))
+    assert [one.recipient for one in server.received] == ["ann@example.com"] * 2 + ["bob@example.com"]
+
+
+async def test_a_server_that_takes_connections_and_no_mail_is_left_alone_longer_each_time(
+    server: MailServer,
+) -> None:
+    now = 0.0
+    server.start()
+    server.refused_senders[USER] = "553 5.7.1 not yours"
+    outlet = SmtpOutlet(settings_of(server), clock=lambda: now)
+    with capture_logs() as log:
+        for _ in range(3):
+            with pytest.raises(Later):
+                await outlet.hand_over(mail())
+            now = outlet._paused_until
+        assert now == sum(smtp._PAUSES_S[:3])
+        server.refused_senders.clear()
+        await outlet.hand_over(mail())
+    assert [one["event"] for one in log] == ["mail_server_fails", "mail_server_back"]
+    await outlet.aclose()
+    await turns_of_the_loop()
 
 
 async def test_a_server_that_is_away_is_asked_by_one_mail_at_a_time(server: MailServer) -> None:

@@ -14,6 +14,12 @@ from tests.contract.mails import Mail, header, mails_to, mails_until, of, rows, 
 SENT, RECEIVED = "Transaction Successful!", "Amount Received Successfully!"
 
 
+@pytest.fixture(scope="module")
+def house(open_house: Callable[..., House]) -> House:
+    """One of these tests' own: in a mailbox that gets the mail of all tests, some would not be kept."""
+    return open_house()
+
+
 def subjects(mails: list[Mail]) -> list[str]:
     return sorted(mail["subject"] for mail in mails)
 

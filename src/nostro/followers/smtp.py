@@ -71,12 +71,15 @@ class SmtpOutlet:
         try:
             await session.sendmail(mail.sender, [mail.recipient], mail.content, mail_options=options)
         except _OfOneMail as error:
+            self._note_success()
             refusal = error.recipients[0] if isinstance(error, aiosmtplib.SMTPRecipientsRefused) else error
             raise (SetAside if refusal.code >= 500 else Later)(explained(refusal)) from None
         except (aiosmtplib.SMTPNotSupported, ValueError):
             raise SetAside("the address cannot be written to through this server") from None
         except Failure as error:
+            drop(session)  # it failed in the middle of this mail: the next one gets a connection of its own
             raise self._pause(error) from None
+        self._note_success()
 
     @asynccontextmanager
     async def _session(self) -> AsyncIterator[aiosmtplib.SMTP]:
@@ -124,10 +127,12 @@ class SmtpOutlet:
         except BaseException:
             drop(session)
             raise
+        return session
+
+    def _note_success(self) -> None:
         if self._failures:
             log.info("mail_server_back")
         self._failures = 0
-        return session
 
     def _pause(self, error: BaseException) -> Later:
         """The server is left alone for a while, by all mail alike."""

@@ -18,7 +18,13 @@ from nostro.followers.mail.digests import collect
 from nostro.followers.mail.facts import Letter, packed, unpacked
 from nostro.followers.mail.letters import Envelope, Written, write, write_digest
 from nostro.followers.mail.message import message_of
-from nostro.followers.mail.occasions import Addressed, ended_holds, interesting, letters_of
+from nostro.followers.mail.occasions import (
+    Addressed,
+    about_people,
+    ended_holds,
+    interesting,
+    letters_of,
+)
 from nostro.followers.mail.wording import Wording
 from nostro.followers.outlet import Outlet
 from nostro.ledger.mail_preferences import MailReaders
@@ -73,11 +79,12 @@ class MailFollower:
 
     async def deliveries(self, connection: Connection, events: Sequence[Event]) -> list[Delivery]:
         """One per letter that its reader wants now; letters for a digest join it instead."""
-        made = []
-        letters = await _letters(connection, interesting(events))
-        if self._captures and await waiting(connection, self.name, KEPT) == KEPT:
-            letters = [addressed for addressed in letters if addressed.letter.kind not in OPTIONAL_KINDS]
+        full = self._captures and await waiting(connection, self.name, KEPT) == KEPT
+        letters = await _letters(connection, about_people(events) if full else interesting(events))
+        if not letters:
+            return []
         readers = await mails.readers(connection, list({letter.reader for letter in letters}))
+        made = []
         for addressed in letters:
             reader = readers[addressed.reader]
             if not _is_for(reader, addressed.letter.kind):

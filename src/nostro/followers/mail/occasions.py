@@ -45,6 +45,11 @@ def interesting(events: Iterable[Event]) -> list[Event]:
     return [event for event in events if event.type in known]
 
 
+def about_people(events: Iterable[Event]) -> list[Event]:
+    """Those whose letters nobody may do without."""
+    return [event for event in events if event.type in _ABOUT_PEOPLE]
+
+
 def ended_holds(events: Iterable[Event]) -> list[ObjectId]:
     """The holds that the events let go, of which some had been captured in part."""
     return [_id(event.data["transaction"]["parent"]) for event in events if event.type in _RELEASED]
