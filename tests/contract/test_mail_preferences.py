@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nostro.domain.errors import InvalidField
-from nostro.domain.mail import MailPreferences
-from nostro.ledger.mail_preferences import MailChange, changed
+from nostro.domain.errors import InvalidField, InvalidUnsubscribeLink
+from nostro.domain.ids import ObjectId
+from nostro.domain.mail import MailKind, MailPreferences
+from nostro.ledger.mail_preferences import MailChange, MailReaders, changed
+from nostro.ledger.service import Ledger
 from tests.client import Person
 from tests.contract.conftest import House
 from tests.contract.mails import Mail, header, mails_to, mails_until, of, until
@@ -163,6 +165,14 @@ def test_a_link_that_was_not_sent_ends_nothing(house: House, method: str) -> Non
         answer = house.client.request(method, f"/unsubscribe?token={forged}")
         assert (answer.status_code, answer.json()["code"]) == (400, "invalid_unsubscribe_link"), forged
     assert ann.get(PATH).json()["mailPreferences"]["events"] == ALL_WANTED
+
+
+@pytest.mark.anyio
+async def test_a_link_of_another_ledger_with_the_same_secret_ends_nothing(ledger: Ledger) -> None:
+    readers = MailReaders(ledger.database, b"shared")
+    stranger = ObjectId(b"somebody....")
+    with pytest.raises(InvalidUnsubscribeLink):
+        await readers.unsubscribe(readers.unsubscribe_token(stranger, MailKind.SENT))
 
 
 def test_mail_about_passwords_has_no_such_link(house: House) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from nostro.followers import smtp
 from tests.contract.conftest import House
+from tests.contract.mails import until
 from tests.contract.test_cli import Completed, Nostro, nostro  # noqa: F401 - a fixture
 from tests.mail_server import PASSWORD, USER, MailServer, TokenEndpoint
 
@@ -86,6 +87,24 @@ def test_a_name_with_line_breaks_in_it_writes_no_header(
     for mail in server.to(ann.email):
         assert mail.message["Bcc"] is None
         assert [address.addr_spec for address in mail.message["To"].addresses] == [ann.email]
+
+
+def test_an_address_with_line_breaks_in_it_is_written_to_by_nobody(
+    open_house: Callable[..., House], server: MailServer
+) -> None:
+    server.start()
+    house = open_house(**server.environment())
+    ann, bob = house.client.register("Ann"), house.client.register("Bob")
+    server.wait_until(lambda mails: len(mails) == 2)
+    evil = f"{ann.email}\r\nbcc: evil@example.com"
+    house.tables.rows("UPDATE users SET email = $1 WHERE email = $2", evil, ann.email)
+    house.system.fund(ann.open_account(), 1)
+    house.system.fund(bob.open_account(), 1)
+    query = "SELECT last_error FROM deliveries WHERE status = 'SET_ASIDE'"
+    [set_aside] = until(lambda: house.tables.rows(query), bool)
+    assert set_aside["last_error"] == "what the reader has for an address is none"
+    arrived = server.wait_until(lambda mails: len(mails) == 3)
+    assert {mail.recipient for mail in arrived} == {ann.email, bob.email}
 
 
 # ── nostro mail test ─────────────────────────────────────────────────────────────────────────────────

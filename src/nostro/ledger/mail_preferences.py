@@ -68,8 +68,10 @@ class MailReaders:
     async def _rewrite(
         self, user: ObjectId, rule: Callable[[MailPreferences], MailPreferences]
     ) -> MailPreferences:
+        """Raises `InvalidUnsubscribeLink` for a user of another ledger that has the same secret."""
         async with self.database.transaction() as connection:
-            await mails.lock_reader(connection, user)
+            if not await mails.lock_reader(connection, user):
+                raise InvalidUnsubscribeLink
             after = rule(await mails.preferences_of(connection, user))
             await mails.save_preferences(connection, user, after)
         return after

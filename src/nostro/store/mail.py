@@ -80,9 +80,7 @@ async def named_accounts(connection: Connection, accounts: Sequence[ObjectId]) -
 
 
 async def failed_holds(connection: Connection, transactions: Sequence[ObjectId]) -> set[ObjectId]:
-    """Those of `transactions` that are holds of which nothing was ever captured, and nothing is held any
-    more.
-    """
+    """Those of `transactions` that are holds which ended without any capture."""
     return {row["id"] for row in await connection.fetch(SQL["failed_holds"], transactions)}
 
 
@@ -90,8 +88,9 @@ async def preferences_of(connection: Connection, user: ObjectId) -> MailPreferen
     return _preferences(await connection.fetchrow(SQL["mail_preferences"], user))
 
 
-async def lock_reader(connection: Connection, user: ObjectId) -> None:
-    await connection.execute(SQL["lock_reader"], user)
+async def lock_reader(connection: Connection, user: ObjectId) -> bool:
+    """False when there is no such user."""
+    return await connection.fetchval(SQL["lock_reader"], user) is not None
 
 
 async def save_preferences(connection: Connection, user: ObjectId, wanted: MailPreferences) -> None:

@@ -11,7 +11,7 @@ from datetime import timedelta
 from urllib.parse import quote
 
 from nostro.domain.ids import ObjectId
-from nostro.domain.mail import OPTIONAL_KINDS, MailKind
+from nostro.domain.mail import OPTIONAL_KINDS, Mail, MailKind
 from nostro.domain.user import Role
 from nostro.followers.frame import ClaimedDelivery, Delivery, Event, SetAside
 from nostro.followers.mail.digests import collect
@@ -96,9 +96,15 @@ class MailFollower:
         return made
 
     async def send(self, delivery: ClaimedDelivery) -> None:
-        """Raises `SetAside` when the reader has switched this off since, or a link would be too old."""
+        """Raises `SetAside` when the reader has switched this off since, cannot be written to, or a link would
+        be too old."""
         letter = unpacked(delivery.payload)
         reader = await self._reader(letter)
+        await self._outlet.hand_over(await self._mail(delivery, letter, reader))
+        if self._captures:
+            await asyncio.sleep(_WALKING_PACE_S)
+
+    async def _mail(self, delivery: ClaimedDelivery, letter: Letter, reader: Reader) -> Mail:
         unsubscribe = self._unsubscribe(reader, letter.kind)
         envelope = Envelope(
             house=self._sender.house,
@@ -108,18 +114,20 @@ class MailFollower:
             link=await self._link(reader, letter.kind, delivery.position),
             link_lifetime=timedelta(minutes=LIFETIME_MINUTES),
         )
-        mail = message_of(
-            await self._written(letter, reader, envelope),
-            message_id=f"<{delivery.id}.{await self._ledger_id()}@{self._sender.domain}>",
-            sender=self._sender.address,
-            sender_name=self._sender.house,
-            recipient=reader.email,
-            recipient_name=reader.name,
-            unsubscribe=unsubscribe,
-        )
-        await self._outlet.hand_over(mail)
-        if self._captures:
-            await asyncio.sleep(_WALKING_PACE_S)
+        written = await self._written(letter, reader, envelope)
+        message_id = f"<{delivery.id}.{await self._ledger_id()}@{self._sender.domain}>"
+        try:
+            return message_of(
+                written,
+                message_id=message_id,
+                sender=self._sender.address,
+                sender_name=self._sender.house,
+                recipient=reader.email,
+                recipient_name=reader.name,
+                unsubscribe=unsubscribe,
+            )
+        except ValueError:
+            raise SetAside("what the reader has for an address is none") from None
 
     async def _ledger_id(self) -> str:
         """Deliveries of two ledgers may have one id; their mails may meet in one mailbox."""
