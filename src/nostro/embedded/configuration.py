@@ -26,7 +26,7 @@ FIXED = {
     "checkpoint_completion_target": "0.9",
     # Short transactions by primary key: compiling them costs more than it saves.
     "jit": "off",
-    "max_connections": "100",
+    "max_connections": "400",  # some twenty for each API process, and commands beside them
     "huge_pages": "try",
     # Balances change all the time: vacuum early, in small portions, without starving.
     "autovacuum_naptime": "20s",
