@@ -1,6 +1,6 @@
 """What open live streams cost transfers: one service, the same load with and without them, turn by turn.
 
-    python bench/streams.py [--streams 1000] [--rounds 5] [--seconds 4] [--connections 32]
+    python bench/streams.py [--streams 1000] [--rounds 5] [--seconds 4] [--connections 32] [--workload all]
 
 Starts a service of its own on an embedded PostgreSQL in a temporary directory. A tenth of 10,000 accounts are
 listened to by their owners; transfers are uniform over all of them. In each round the streams are closed, open
@@ -118,6 +118,11 @@ class Service:
         own = used[self._process.pid]
         return own, found - own
 
+    def resident_kib(self) -> int:
+        """Memory that the service holds now."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        return int(status.split("VmRSS:")[1].split()[0])
+
     def stop(self) -> None:
         self._process.terminate()
         self._process.wait()
@@ -200,15 +205,16 @@ async def measure(service: Service, accounts: Sequence[Account], options: argpar
 
 async def hold(url: str, tokens: list[str]) -> None:
     """Open a stream for each token; say `open`; on a line of input close them and say what was told."""
-    told, heartbeats, parts = 0, 0, urlsplit(url)
-    opened = asyncio.Semaphore(0)
+    told, parts = 0, urlsplit(url)
+    opened = [asyncio.get_running_loop().create_future() for _ in tokens]
 
-    async def listen(token: str) -> None:
-        nonlocal told, heartbeats
+    async def listen(token: str, begun: "asyncio.Future[None]") -> None:
+        nonlocal told
         reader, writer = await asyncio.open_connection(parts.hostname, parts.port, limit=2**20)
         head = f"GET /api/stream HTTP/1.1\r\nHost: nostro\r\nAuthorization: Bearer {token}\r\n\r\n"
         writer.write(head.encode())
-        assert b" 200 " in await reader.readline()
+        status = await reader.readline()
+        assert b" 200 " in status, status
         position, name = 0, b""
         try:
             while line := await reader.readline():
@@ -218,26 +224,26 @@ async def hold(url: str, tokens: list[str]) -> None:
                     assert int(line[4:]) >= position, "a stream went back"
                     position = int(line[4:])
                 elif line.startswith(b"data: "):
-                    told += name == b""
-                    heartbeats += name == b"heartbeat"
-                    if name == b"snapshot":
-                        opened.release()
                     assert name != b"end", line
+                    told += name == b""
+                    if name == b"snapshot":
+                        begun.set_result(None)
                     name = b""
+            raise ConnectionError("a stream has ended")
         finally:
             writer.close()
 
-    tasks = [asyncio.create_task(listen(token)) for token in tokens]
-    for _ in tokens:
-        await opened.acquire()
+    tasks = [asyncio.create_task(listen(*each)) for each in zip(tokens, opened, strict=True)]
+    await asyncio.wait([asyncio.gather(*opened), *tasks], return_when=asyncio.FIRST_COMPLETED)
     print("open", flush=True)
     await asyncio.to_thread(sys.stdin.readline)
     await asyncio.sleep(0.5)  # the last events are on their way
-    assert not any(task.done() for task in tasks), "a stream ended"
     for task in tasks:
+        if task.done():
+            task.result()
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    print(json.dumps({"told": told, "heartbeats": heartbeats}))
+    print(json.dumps(told))
 
 
 @asynccontextmanager
@@ -254,7 +260,7 @@ async def streams(url: str, tokens: list[str], told: list[int]) -> AsyncIterator
     assert await child.stdout.readline() == b"open\n"
     yield
     child.stdin.write(b"close\n")
-    told.append(json.loads(await child.stdout.readline())["told"])
+    told.append(json.loads(await child.stdout.readline()))
     assert await child.wait() == 0
 
 
@@ -268,10 +274,33 @@ async def compare(options: argparse.Namespace) -> None:
             print(f"opening accounts for {options.streams} listeners and {OTHERS} others ...", flush=True)
             listening, others = await populate(service.url, options.streams)
             await measure(service, listening + others, options)  # warm
-            for name, accounts in (("all", listening + others), ("busy", listening)):
+            await idle(service, [account.token for account in listening])
+            for name in options.workload or ["all", "busy"]:
+                accounts = listening if name == "busy" else listening + others
                 await rounds(name, service, accounts, [account.token for account in listening], options)
         finally:
             service.stop()
+
+
+async def idle(service: Service, tokens: list[str]) -> None:
+    """What streams that are told only heartbeats hold, and cost beyond what the service costs without."""
+    without, before = await _cost_of_a_moment(service), service.resident_kib()
+    async with streams(service.url, tokens, []):
+        held = service.resident_kib() - before
+        with_them = await _cost_of_a_moment(service)
+    own, database = (late - early for early, late in zip(without, with_them, strict=True))
+    print(
+        f"idle: {held / len(tokens):.0f} KiB each, {own:.1f}+{database:.1f} ms of processor a second",
+        flush=True,
+    )
+
+
+async def _cost_of_a_moment(service: Service) -> tuple[float, float]:
+    """Milliseconds of processor time a second: of the service, and of its PostgreSQL."""
+    before, begun = service.processor_s(), time.monotonic()
+    await asyncio.sleep(20)
+    after, elapsed = service.processor_s(), time.monotonic() - begun
+    return (after[0] - before[0]) / elapsed * 1000, (after[1] - before[1]) / elapsed * 1000
 
 
 async def rounds(
@@ -301,6 +330,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, default in (("streams", 1000), ("rounds", 5), ("seconds", 4), ("connections", 32)):
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--workload", action="append", choices=["all", "busy"], help="default: both")
     parser.add_argument("--hold", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.hold:

@@ -16,50 +16,13 @@ import pytest
 
 from nostro.domain.ids import ObjectId
 from nostro.ledger.service import Ledger
-from nostro.ledger.streams import Ended, Happened, Heartbeat, Snapshot, Stream, StreamLimits, Streams, Told
-from nostro.store.accounts import AccountRow
+from nostro.ledger.streams import StreamLimits, Streams
 from nostro.store.users import User
 from tests.concurrency.bank import Bank, send, token_of
+from tests.concurrency.reader import Reader
 
 LIMITS = StreamLimits(per_process=1000, per_user=1000, heartbeat_s=0.05)
 ROUNDS = 40
-
-
-class Reader:
-    """Follows one stream and keeps what it was told."""
-
-    def __init__(self, streams: Streams, stream: Stream) -> None:
-        self.begun = 0
-        self.accounts: list[AccountRow] = []
-        self.told: list[int] = []
-        self.complete_until = 0
-        self._beaten = asyncio.Event()
-        self._stream = stream
-        self._streams = streams
-        self._task = asyncio.create_task(stream.follow(self._tell))
-
-    async def _tell(self, told: Told) -> None:
-        match told:
-            case Snapshot(position, accounts):
-                self.begun, self.accounts = position, accounts or []
-            case Happened(events):
-                self.told += [event.position for event in events if event.type == "transaction.completed"]
-            case Heartbeat(position):
-                self.complete_until = position
-                self._beaten.set()
-            case Ended():
-                pass
-        await asyncio.sleep(random.random() / 500)  # a client takes its time
-
-    async def until(self, position: int) -> None:
-        while self.complete_until < position:
-            self._beaten.clear()
-            await self._beaten.wait()
-
-    async def leave(self) -> None:
-        self._stream.end("the client went away")
-        await self._task
-        self._streams.close(self._stream)
 
 
 @asynccontextmanager

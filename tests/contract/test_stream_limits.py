@@ -1,13 +1,16 @@
 """What live streams may cost: so many and no more; a client that does not read is cut off, not waited for."""
 
+import asyncio
 import contextlib
 import http.client
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
 
 import pytest
 
 from tests.client import Person
+from tests.contract import raw
 from tests.contract.conftest import House
 from tests.listener import Listener
 
@@ -32,6 +35,34 @@ def test_a_user_has_so_many_streams_and_a_process_so_many_of_all(open_house: Cal
         problem = refused.problem()
         assert (refused.status, problem["code"], problem["retryable"]) == (503, "streams_full", True)
         assert bob.get("/api/accounts").status_code == 200, "everything else is served"
+
+
+def test_all_who_come_back_at_once_are_let_in_and_hold_up_no_other_request(
+    open_house: Callable[..., House],
+) -> None:
+    house = open_house(NOSTRO_STREAMS_PER_USER="400")
+    ann, account = house.funded(1)
+    parts = urlsplit(house.service.url)
+    sent = raw.request("GET", "/api/stream", Authorization=f"Bearer {ann.token}")
+
+    async def come_back() -> bytes:
+        reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+        writer.write(sent)
+        status = await reader.readline()
+        await reader.readuntil(b"event: heartbeat")
+        writer.close()
+        return status
+
+    async def all_of_them() -> tuple[list[bytes], set[int]]:
+        crowd = asyncio.gather(*(come_back() for _ in range(400)))
+        others = set()
+        while not crowd.done():
+            others.add((await asyncio.to_thread(ann.get, f"/api/accounts/{account}")).status_code)
+        return await crowd, others
+
+    statuses, others = asyncio.run(all_of_them())
+    assert set(statuses) == {b"HTTP/1.1 200 OK\r\n"}
+    assert others == {200}
 
 
 @pytest.mark.slow

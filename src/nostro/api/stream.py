@@ -6,11 +6,13 @@ or a stream that has ended and cannot say so, ends the connection (tests/contrac
 """
 
 import asyncio
+import contextlib
 import socket
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from nostro.api.desk import Desk
 from nostro.api.documents import Document, account_document
@@ -39,7 +41,8 @@ _FIRST = b"retry: 2000\n\n"
 
 async def stream(request: Request, desk: Desk) -> Response:
     claims = desk.claims(request)
-    user = await desk.ledger.users.session(claims)
+    async with desk.streams.entrance:
+        user = await desk.ledger.users.session(claims)
     scope, after = _scope(request, user), _last_event_id(request)
     if request.method == "HEAD":
         return _head()
@@ -84,15 +87,16 @@ class EventStream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         transport: asyncio.Transport = scope[TRANSPORT]
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         gone = asyncio.create_task(self._until_gone(receive))
         farewell = _Farewell(transport)
+        write = partial(_write, send, transport)
         self._stream.listener.ended.add_done_callback(farewell.begin)
         try:
+            _bound_what_waits(transport)
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            await _write(send, _FIRST)
-            await self._stream.follow(lambda told: _write(send, _sent(told, self._stream.scope)))
-            await _write(send, b"", more=False)
+            await write(_FIRST)
+            await self._stream.follow(lambda told: write(_sent(told, self._stream.scope)))
+            await write(b"", more=False)
         except TimeoutError:
             transport.abort()
             await gone
@@ -105,6 +109,11 @@ class EventStream(Response):
         while (await receive())["type"] != "http.disconnect":
             pass
         self._stream.end(CLIENT_GONE)
+
+
+def _bound_what_waits(transport: asyncio.Transport) -> None:
+    with contextlib.suppress(OSError):  # the client has gone already
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
 
 
 class _Farewell:
@@ -122,10 +131,14 @@ class _Farewell:
             self._alarm.cancel()
 
 
-async def _write(send: Send, body: bytes, *, more: bool = True) -> None:
+async def _write(send: Send, transport: asyncio.Transport, body: bytes, *, more: bool = True) -> None:
     """Raises `TimeoutError` when what was written before does not drain."""
+    message: Message = {"type": "http.response.body", "body": body, "more_body": more}
+    if not transport.get_write_buffer_size():
+        await send(message)  # it will not wait
+        return
     async with asyncio.timeout(DRAIN_S):
-        await send({"type": "http.response.body", "body": body, "more_body": more})
+        await send(message)
 
 
 def _sent(told: Told, viewer: ObjectId | None) -> bytes:

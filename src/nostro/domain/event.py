@@ -8,6 +8,7 @@ describes each type; tests/contract/test_events.py holds that page to what is pr
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from nostro.domain.ids import ObjectId, show_id
@@ -58,8 +59,9 @@ def event_id(position: int) -> str:
     return f"evt_{position}"
 
 
+@lru_cache(maxsize=4096)
 def shown_time(when: datetime) -> str:
-    """ISO 8601 in UTC with milliseconds."""
+    """ISO 8601 in UTC with milliseconds. Remembered: everything in a batch has the same time."""
     return when.strftime("%Y-%m-%dT%H:%M:%S.") + f"{when.microsecond // 1000:03d}Z"
 
 

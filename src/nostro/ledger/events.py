@@ -31,7 +31,7 @@ async def events_after(connection: Connection, position: int, limit: int) -> lis
 
 
 async def events_at(connection: Connection, positions: Sequence[int], head: events.JournalHead) -> list[Event]:
-    """The events at `positions`, which the head has reached; in order."""
+    """The events at `positions`, which the ledger of `head` has reached; in order."""
     if not positions:
         return []
     rows = await events.journal_rows(connection, list(positions))

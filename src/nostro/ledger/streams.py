@@ -7,12 +7,13 @@ soon after its token (tests/contract/test_stream.py), and holds no connection to
 """
 
 import asyncio
-import contextlib
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
+
+import structlog
 
 from nostro.domain.errors import NostroError, StreamsFull, TooManyStreams, UnknownPosition
 from nostro.domain.event import Event
@@ -24,8 +25,13 @@ from nostro.store import accounts, users
 from nostro.store.accounts import AccountRow
 from nostro.store.database import Database
 
+log = structlog.get_logger(__name__)
+
 # How long a token that was revoked or has expired may still be listened with.
-TOKENS_ARE_JUDGED_EVERY_S = 2.0
+TOKENS_ARE_JUDGED_EVERY_S = 5.0
+# How many that want to enter may ask the database at once. When a process is started again, all that listened
+# to it come back in one moment: they wait here, and not for the connections that the other requests need.
+OPENING = 4
 # Events per step of catching up, and how many streams may take a step at once: followers need connections, too.
 CATCH_UP_PAGE, CATCHING_UP = 250, 2
 
@@ -90,6 +96,7 @@ class Stream:
         """Join, and then read the snapshot: it is no older than the first event that we are offered."""
         await self._streams.tail.join(self.listener)
         async with (
+            self._streams.entrance,
             self._streams.database.connection() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
@@ -99,7 +106,7 @@ class Stream:
 
     async def resume(self, after: int) -> None:
         """Go on after `after`. `UnknownPosition` when the journal has not come so far."""
-        async with self._streams.database.connection() as connection:
+        async with self._streams.entrance, self._streams.database.connection() as connection:
             if after > await journal_position(connection):
                 raise UnknownPosition
         self._position = after
@@ -162,6 +169,7 @@ class Streams:
     database: Database
     limits: StreamLimits
     tail: Tail = field(init=False)
+    entrance: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(OPENING))
     turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CATCHING_UP))
     _open: set[Stream] = field(default_factory=set)
     _of_user: Counter[ObjectId] = field(default_factory=Counter)
@@ -226,8 +234,14 @@ class Streams:
             for stream in asked:
                 if stream.claims.expires_at <= now:
                     stream.end(TOKEN_VOID)
-            with contextlib.suppress(NostroError):  # what cannot be asked now is asked the next time
+            try:
                 async with self.database.background() as connection:
-                    for nth in await users.void_tokens(connection, [stream.claims for stream in asked]):
-                        asked[nth].end(TOKEN_VOID)
+                    void = await users.void_tokens(connection, [stream.claims for stream in asked])
+            except NostroError:
+                continue  # what cannot be asked now is asked the next time
+            except Exception:
+                log.exception("tokens_not_judged", streams=len(asked))
+                continue
+            for nth in void:
+                asked[nth].end(TOKEN_VOID)
         self._judge = None

@@ -18,17 +18,18 @@ from nostro.domain.event import INTERNAL_TYPES, Event
 from nostro.domain.ids import ObjectId
 from nostro.ledger.events import events_at
 from nostro.store import streams
-from nostro.store.database import Database
-from nostro.store.events import journal_head
+from nostro.store.database import Connection, Database
+from nostro.store.events import JournalHead, journal_head
 
 log = structlog.get_logger(__name__)
 
-IDLE_S = 0.05
+IDLE_S = 0.1
 RETRY_S = 0.5
-# Positions per look: between two looks everybody who listens gets a turn to empty its queue.
-WINDOW = 500
-# Events that may wait for one listener; more than one look can bring.
-MOST_WAITING = 2 * WINDOW
+# Positions per look: few enough that making events of them holds up no transfer for long. Between two looks
+# everybody who listens gets a turn to empty its queue.
+WINDOW = 250
+# Events that may wait for one listener: what several looks can bring.
+MOST_WAITING = 1000
 EVERYBODY = None
 
 SLOW = "slow_reader"
@@ -89,6 +90,7 @@ class Tail:
         self._listening: dict[ObjectId | None, set[Subscription]] = {}
         self._joined = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._begun: JournalHead
 
     async def join(self, subscription: Subscription) -> int:
         """From the position of now that is returned it is offered everything. Raises `DatabaseUnavailable`."""
@@ -124,7 +126,8 @@ class Tail:
         """Offer what is new and admit who wants to join; how many seconds until the next look."""
         self._joined.clear()
         try:
-            head, events = await self._read()
+            async with self._database.background() as connection:
+                before, head, events = await self._read(connection)
         except NostroError as error:
             self._refuse(error)
             return RETRY_S
@@ -133,35 +136,29 @@ class Tail:
             self._end_all(FAILED)
             self._refuse(NostroError())
             return RETRY_S
-        if self.position is not None and head < self.position:
+        if head < before:
             # The journal was put back to an earlier state: what was told since is no longer true.
             self._end_all(REWOUND)
-            self.position = head
         for event in events:
             if event.type not in INTERNAL_TYPES:
                 self._offer(event)
         self.is_current = True
-        self.position = head if self.position is None else min(head, self.position + WINDOW)
+        self.position = min(head, before + WINDOW)
         self._admit(self.position)
         return IDLE_S if self.position == head else 0.0
 
-    async def _read(self) -> tuple[int, list[Event]]:
-        """The journal's head, and what concerns those who listen in the window after our position."""
-        async with self._database.background() as connection:
-            head = await journal_head(connection)
-            if self.position is None or head.position <= self.position:
-                return head.position, []
-            until = min(head.position, self.position + WINDOW)
-            wanted: Sequence[int] = range(self.position + 1, until + 1)
-            if EVERYBODY not in self._listening:
-                rows = await streams.concerned(connection, self.position, until)
-                # A row without users is of an event that itself knows whom it concerns.
-                wanted = [position for position, *users in rows if self._listens(users)]
-                wanted = list(dict.fromkeys(wanted))
-            return head.position, await events_at(connection, wanted, head)
+    async def _read(self, connection: Connection) -> tuple[int, int, list[Event]]:
+        """Our position and the journal's, and what concerns those who listen in the window behind ours."""
+        if self.position is None:
+            self._begun = await journal_head(connection)
+            return self._begun.position, self._begun.position, []
+        head, rows = await streams.concerned(connection, self.position, WINDOW)
+        everybody = EVERYBODY in self._listening
+        wanted = [position for position, *users in rows if everybody or self._listens(users)]
+        return self.position, head, await events_at(connection, list(dict.fromkeys(wanted)), self._begun)
 
     def _listens(self, users: Sequence[ObjectId | None]) -> bool:
-        """Whether one of them does, or nobody can tell yet."""
+        """Whether one of them does, or only the event itself can tell."""
         return None in users or not self._listening.keys().isdisjoint(users)
 
     def _offer(self, event: Event) -> None:
@@ -174,13 +171,15 @@ class Tail:
         passed over could be missing from the state that they read next."""
         for subscription in self._joining:
             self._listening.setdefault(subscription.user, set()).add(subscription)
-            subscription.start.set_result(position)
+            if not subscription.start.done():  # whoever waited for it may have gone
+                subscription.start.set_result(position)
         self._joining.clear()
 
     def _refuse(self, error: NostroError) -> None:
         self.is_current = False
         for subscription in self._joining:
-            subscription.start.set_exception(error)
+            if not subscription.start.done():
+                subscription.start.set_exception(error)
         self._joining.clear()
 
     def _end_all(self, reason: str) -> None:

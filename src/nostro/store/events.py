@@ -107,13 +107,18 @@ async def journal_head(connection: Connection) -> JournalHead:
 
 
 async def journal_rows(connection: Connection, positions: Sequence[int]) -> JournalRows:
-    """The rows at `positions`, which are at most the head's: those are all committed."""
-    return JournalRows(
-        [TransactionRow(*row) for row in await connection.fetch(SQL["transactions_at"], positions)],
-        [EntryRow(*row) for row in await connection.fetch(SQL["entries_at"], positions)],
-        [LegRow(*row) for row in await connection.fetch(SQL["legs_at"], positions)],
-        [_happening(row) for row in await connection.fetch(SQL["other_events_at"], positions)],
-    )
+    """The rows at `positions`, each once and at most the head's: those are all committed.
+
+    A position is of a transaction or of a happening; what one kind has not, is not asked for.
+    """
+    transactions = [TransactionRow(*row) for row in await connection.fetch(SQL["transactions_at"], positions)]
+    entries, legs, happenings = [], [], []
+    if transactions:
+        entries = [EntryRow(*row) for row in await connection.fetch(SQL["entries_at"], positions)]
+        legs = [LegRow(*row) for row in await connection.fetch(SQL["legs_at"], positions)]
+    if len(transactions) < len(positions):
+        happenings = [_happening(row) for row in await connection.fetch(SQL["other_events_at"], positions)]
+    return JournalRows(transactions, entries, legs, happenings)
 
 
 def _happening(row: Any) -> HappeningRow:

@@ -8,14 +8,14 @@ from nostro.store.queries import SQL
 
 
 class Concerned(NamedTuple):
-    """Two users whom a position concerns; None and None where only the event itself knows. A position can come
-    more than once."""
+    """Two users whom a position concerns; None and None where only the event itself knows."""
 
     position: int
     payer: ObjectId | None
     payee: ObjectId | None
 
 
-async def concerned(connection: Connection, after: int, until: int) -> list[Concerned]:
-    """Of every position in the window, in order."""
-    return [Concerned(*row) for row in await connection.fetch(SQL["concerned"], after, until)]
+async def concerned(connection: Connection, after: int, window: int) -> tuple[int, list[Concerned]]:
+    """Where the journal stands, and whom the next `window` positions concern. One can come more than once."""
+    rows = await connection.fetch(SQL["concerned"], after, window)
+    return rows[0][0], [Concerned(*row[1:]) for row in rows if row[1] is not None]
