@@ -212,7 +212,7 @@ async def serve_on(
     configure_logs(settings.log_level)
     async with (
         ledger_on(dsn, settings, counts) as ledger,
-        Streams(ledger.database, _stream_limits(settings)) as streams,
+        Streams(ledger.database, _stream_limits(settings), ledger.counts) as streams,
     ):
         origins = Origins(settings.allowed_origins, development=settings.environment is Environment.DEVELOPMENT)
         secret = jwt_secret(settings)

@@ -51,7 +51,10 @@ async def test_a_stream_joins_what_it_begins_with_and_what_follows_without_gap_o
     ann, bob = await bank.person(), await bank.person()
     anns, bobs = [[await bank.account(person, 1000) for _ in range(2)] for person in (ann, bob)]
     readers: list[tuple[int, Reader]] = []
-    async with Streams(rivals[1].database, LIMITS) as streams, truth_of(database_url) as truth:
+    async with (
+        Streams(rivals[1].database, LIMITS, rivals[1].counts) as streams,
+        truth_of(database_url) as truth,
+    ):
 
         async def listen(person: User, after: int | None) -> Reader:
             return Reader(streams, await streams.open(token_of(person), person.id, after))

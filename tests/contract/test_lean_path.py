@@ -210,7 +210,7 @@ async def test_a_plain_transfer_and_a_plain_balance_take_the_short_cut(ledger: L
     tokens = Tokens(b"a secret of this test" * 2, 3600)
     resets = PasswordResets(ledger.database, ledger.users.passwords, b"")
     webhooks = Webhooks(ledger.database, webhook_seal(b""), Destinations())
-    streams = Streams(ledger.database, StreamLimits(per_process=1, per_user=1, heartbeat_s=15))
+    streams = Streams(ledger.database, StreamLimits(per_process=1, per_user=1, heartbeat_s=15), ledger.counts)
     readers = MailReaders(ledger.database, b"")
     origins = Origins([], development=True)
     desk = Desk(ledger, tokens, origins, DialectName.BACKEND_LEDGER, resets, readers, streams, webhooks)

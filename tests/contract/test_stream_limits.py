@@ -35,6 +35,7 @@ def test_a_user_has_so_many_streams_and_a_process_so_many_of_all(open_house: Cal
         problem = refused.problem()
         assert (refused.status, problem["code"], problem["retryable"]) == (503, "streams_full", True)
         assert bob.get("/api/accounts").status_code == 200, "everything else is served"
+        assert "\nnostro_streams 3.0\n" in house.client.request("GET", "/metrics").text
 
 
 def test_all_who_come_back_at_once_are_let_in_and_hold_up_no_other_request(
@@ -92,6 +93,7 @@ def test_a_client_that_does_not_read_is_cut_off_while_the_others_go_on(
         cut_off = _read_to_the_end(silent)
     assert 0 < len(cut_off) < MANY
     assert cut_off == told[: len(cut_off)], "what it was told has no gap, so it can resume"
+    assert "\nnostro_streams_cut_off_total 1.0\n" in house.client.request("GET", "/metrics").text
     with Listener(house.service.url, ann.token, f"?lastEventId={cut_off[-1]}") as resumed:
         assert [resumed.until("message").id for _ in range(MANY - len(cut_off))] == told[len(cut_off) :]
 

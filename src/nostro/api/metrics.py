@@ -88,6 +88,12 @@ class LedgerCollector(Collector):
         waiting.add_metric(["single"], total(counts.SINGLES_WAITING))
         waiting.add_metric(["bulk"], total(counts.BULK_WAITING))
         yield waiting
+        yield GaugeMetricFamily("nostro_streams", "Live streams that are open.", total(counts.STREAMS_OPEN))
+        yield CounterMetricFamily(
+            "nostro_streams_cut_off",
+            "Live streams ended because their client did not read.",
+            total(counts.STREAMS_CUT_OFF),
+        )
         yield self._answers()
         refusals = CounterMetricFamily("nostro_refusals", "Refusals, by their code.", labels=["code"])
         for number, code in enumerate(counts.CODES):

@@ -20,7 +20,7 @@ from nostro.domain.errors import InvalidField, NotOperator
 from nostro.domain.ids import ObjectId
 from nostro.domain.user import Role
 from nostro.ledger.streams import CLIENT_GONE, Ended, Happened, Heartbeat, Snapshot, Stream, Streams, Told
-from nostro.ledger.tail import EVERYBODY
+from nostro.ledger.tail import EVERYBODY, SLOW
 from nostro.store.documents import encode_document
 from nostro.store.users import User
 
@@ -98,6 +98,7 @@ class EventStream(Response):
             await self._stream.follow(lambda told: write(_sent(told, self._stream.scope)))
             await write(b"", more=False)
         except TimeoutError:
+            self._stream.end(SLOW)
             transport.abort()
             await gone
         finally:

@@ -34,7 +34,9 @@ DURATIONS = SIZE_SUM + 1
 DURATION_SUM_US = DURATIONS + len(BATCH_US) + 1
 SINGLES_WAITING = DURATION_SUM_US + 1
 BULK_WAITING = SINGLES_WAITING + 1
-LEAN = BULK_WAITING + 1
+STREAMS_OPEN = BULK_WAITING + 1
+STREAMS_CUT_OFF = STREAMS_OPEN + 1
+LEAN = STREAMS_CUT_OFF + 1
 ORDINARY = LEAN + 6  # by the hundreds of the status, 1 to 5
 REFUSALS = ORDINARY + 6
 CELLS = REFUSALS + len(CODES)
@@ -48,8 +50,8 @@ class Counts:
     def __init__(self, memory: memoryview | None = None, own: int = 0) -> None:
         self._all = memory or memoryview(bytearray(CELLS * _CELL_BYTES)).cast("q")
         self._own = self._all[own * CELLS : (own + 1) * CELLS]
-        # Whoever waited for the process that had these cells before does not wait any more.
-        self._own[SINGLES_WAITING] = self._own[BULK_WAITING] = 0
+        # Whoever waited for the process that had these cells before does not wait any more, nor listen to it.
+        self._own[SINGLES_WAITING] = self._own[BULK_WAITING] = self._own[STREAMS_OPEN] = 0
 
     def batch(self, size: int, seconds: float, queue: Queue) -> None:
         """A batch of `size` requests was answered, `seconds` after it was taken; `queue` is who waits now."""
@@ -63,6 +65,14 @@ class Counts:
     def answered(self, way: int, status: int) -> None:
         """A request was answered, on the way `LEAN` or `ORDINARY`."""
         self._own[way + status // 100] += 1
+
+    def streams(self, number: int) -> None:
+        """So many live streams are open in this process."""
+        self._own[STREAMS_OPEN] = number
+
+    def stream_cut_off(self) -> None:
+        """One whose client did not read."""
+        self._own[STREAMS_CUT_OFF] += 1
 
     def refused(self, code: str) -> None:
         self._own[REFUSALS + _CODE_NUMBERS[code]] += 1

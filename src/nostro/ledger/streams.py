@@ -19,8 +19,9 @@ from nostro.domain.errors import NostroError, StreamsFull, TooManyStreams, Unkno
 from nostro.domain.event import Event
 from nostro.domain.ids import ObjectId
 from nostro.domain.user import Claims
+from nostro.ledger.counts import Counts
 from nostro.ledger.events import events_of, journal_position
-from nostro.ledger.tail import Subscription, Tail
+from nostro.ledger.tail import SLOW, Subscription, Tail
 from nostro.store import accounts, users
 from nostro.store.accounts import AccountRow
 from nostro.store.database import Database
@@ -91,6 +92,10 @@ class Stream:
     def end(self, reason: str) -> None:
         """Let `follow` say so and return. The first reason counts."""
         self.listener.end(reason)
+
+    @property
+    def was_cut_off(self) -> bool:
+        return self.listener.ended.done() and self.listener.ended.result() == SLOW
 
     async def begin(self) -> None:
         """Join, and then read the snapshot: it is no older than the first event that we are offered."""
@@ -168,6 +173,7 @@ class Streams:
 
     database: Database
     limits: StreamLimits
+    counts: Counts
     tail: Tail = field(init=False)
     entrance: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(OPENING))
     turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CATCHING_UP))
@@ -200,6 +206,7 @@ class Streams:
             raise StreamsFull
         stream = Stream(self, claims, scope)
         self._open.add(stream)
+        self.counts.streams(len(self._open))
         self._of_user[claims.user] += 1
         try:
             await (stream.begin() if after is None else stream.resume(after))
@@ -213,6 +220,9 @@ class Streams:
     def close(self, stream: Stream) -> None:
         if stream in self._open:
             self._open.remove(stream)
+            self.counts.streams(len(self._open))
+            if stream.was_cut_off:
+                self.counts.stream_cut_off()
             self.tail.leave(stream.listener)
             user = stream.claims.user
             self._of_user[user] -= 1
