@@ -10,6 +10,7 @@ from nostro.domain.errors import DatabaseUnavailable
 from nostro.domain.ids import ObjectId
 from nostro.ledger.service import Ledger, open_ledger
 from nostro.ledger.streams import UNAVAILABLE, StreamLimits, Streams
+from nostro.ledger.tail import FAILED
 from nostro.store.users import User
 from tests.concurrency.bank import RUPEES, Bank, send, token_of
 from tests.concurrency.reader import Reader
@@ -90,6 +91,25 @@ async def test_a_stream_that_cannot_be_opened_leaves_nothing_open(scene: Scene) 
     another = await scene.listen()  # there is room for two
     await another.leave()
     await reader.leave()
+
+
+@pytest.mark.anyio
+async def test_an_event_that_cannot_be_told_ends_the_streams_there_are_and_no_later_ones(scene: Scene) -> None:
+    reader = await scene.listen()
+    async with scene.ledger.database.connection() as connection:
+        await connection.execute(
+            "WITH head AS (UPDATE journal_head SET position = position + 1 RETURNING position) "
+            "INSERT INTO events (position, created_at, kind, user_id, details) "
+            "SELECT position, now(), 'ODD', $1, '[]' FROM head",
+            scene.ann.id,
+        )
+    await reader.ended()
+    resumed = await scene.listen(1)
+    await resumed.ended()
+    assert (reader.end, resumed.end) == (FAILED, FAILED)
+    another = await scene.listen()
+    await another.until(await scene.pay())
+    await another.leave()
 
 
 @pytest.mark.anyio

@@ -21,7 +21,7 @@ from nostro.domain.ids import ObjectId
 from nostro.domain.user import Claims
 from nostro.ledger.counts import Counts
 from nostro.ledger.events import events_of, journal_position
-from nostro.ledger.tail import SLOW, Subscription, Tail
+from nostro.ledger.tail import FAILED, SLOW, Subscription, Tail
 from nostro.store import accounts, users
 from nostro.store.accounts import AccountRow
 from nostro.store.database import Database
@@ -135,18 +135,35 @@ class Stream:
         head we join, and what was written between head and join is a last step."""
         meeting: int | None = None
         while (meeting is None or self._position < meeting) and not self.listener.ended.done():
-            async with self._streams.turns, self._streams.database.background() as connection:
-                events, reached = await events_of(connection, self.scope, self._position, CATCH_UP_PAGE)
+            events, self._position = await self._next_page()
             if events:
                 await tell(Happened(events))
-            self._position = reached
             if meeting is None and len(events) < CATCH_UP_PAGE:
                 meeting = await self._streams.tail.join(self.listener)
+
+    async def _next_page(self) -> tuple[list[Event], int]:
+        """The next events, and the position behind all that was looked at. Ends us if they cannot be told."""
+        try:
+            async with self._streams.turns, self._streams.database.background() as connection:
+                return await events_of(connection, self.scope, self._position, CATCH_UP_PAGE)
+        except NostroError:
+            raise
+        except Exception:
+            log.exception("catching_up_failed", position=self._position)
+            self.end(FAILED)
+            return [], self._position
 
     async def _live(self, tell: Tell) -> None:
         loop = asyncio.get_running_loop()
         heartbeat_s, tail = self._streams.limits.heartbeat_s, self._streams.tail
-        alarm = loop.call_later(heartbeat_s, self.listener.wake)
+        due = False
+
+        def wake() -> None:
+            nonlocal due
+            due = True
+            self.listener.wake()
+
+        alarm = loop.call_later(heartbeat_s, wake)
         try:
             while True:
                 await self.listener.wait()
@@ -158,8 +175,8 @@ class Stream:
                 if events:
                     await tell(Happened(events))
                     self._position = events[-1].position
-                if loop.time() >= alarm.when():
-                    alarm = loop.call_later(heartbeat_s, self.listener.wake)
+                if due:
+                    due, alarm = False, loop.call_later(heartbeat_s, wake)
                     if tail.is_current and position is not None:
                         self._position = max(self._position, position)
                         await tell(Heartbeat(self._position))

@@ -135,6 +135,7 @@ class Tail:
             log.exception("tail_failed", position=self.position)
             self._end_all(FAILED)
             self._refuse(NostroError())
+            self.position = None  # what could not be told ends those who listen now, and nobody later
             return RETRY_S
         if head < before:
             # The journal was put back to an earlier state: what was told since is no longer true.
