@@ -1,4 +1,4 @@
-"""Closing and reopening the book of a currency. Each test has a currency of its own: a book is everybody's."""
+"""Closing and reopening the book of a currency. Each test has a currency of its own."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +10,17 @@ from tests.client import Person, fresh
 from tests.contract.conftest import House
 
 Staff = Callable[[str], Person]
+
+
+@pytest.fixture(scope="module")
+def house(open_house: Callable[..., House]) -> House:
+    """One of its own: a closed book is everybody's."""
+    return open_house()
+
+
+@pytest.fixture(scope="module")
+def staff(house: House) -> Staff:
+    return house.staff
 
 
 def _funded(house: House, currency: str) -> tuple[Person, str, str]:

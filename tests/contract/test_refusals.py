@@ -229,7 +229,7 @@ def an_unknown_account_and_one_of_somebody_else(cast: Cast) -> httpx2.Response:
 
 @row("system_account_not_found")
 def no_settlement_account_and_a_dormant_receiver(cast: Cast) -> httpx2.Response:
-    dormant = cast.ann.open_account(currency="CHF")
+    dormant = cast.ann.open_account(currency="MAD")
     cast.status(cast.ann, dormant, "INACTIVE")
     return cast.fund(toAccount=dormant)
 
@@ -251,19 +251,19 @@ def a_dormant_account_in_another_currency(cast: Cast) -> httpx2.Response:
 
 @row("rate_not_found")
 def an_exchange_nobody_makes_from_a_dormant_account(cast: Cast) -> httpx2.Response:
-    return cast.exchange(fromAccount=cast.dormant, toAccount=cast.ann.open_account(currency="NOK"))
+    return cast.exchange(fromAccount=cast.dormant, toAccount=cast.ann.open_account(currency="ISK"))
 
 
 @row("rate_changed")
 def an_exchange_at_yesterdays_rate_from_a_dormant_account(cast: Cast) -> httpx2.Response:
     maker = cast.house.system
-    maker.open_account(currency="SEK")
+    maker.open_account(currency="THB")
     cast.house.tables.script(
         "INSERT INTO rates (base, quote, rate, maker, updated_at) "
-        f"VALUES ('INR', 'SEK', 0.11, '\\x{maker.id}', now()) ON CONFLICT (base, quote) DO NOTHING"
+        f"VALUES ('INR', 'THB', 0.11, '\\x{maker.id}', now()) ON CONFLICT (base, quote) DO NOTHING"
     )
-    kronor = cast.ann.open_account(currency="SEK")
-    return cast.exchange(fromAccount=cast.dormant, toAccount=kronor, rate="0.12")
+    baht = cast.ann.open_account(currency="THB")
+    return cast.exchange(fromAccount=cast.dormant, toAccount=baht, rate="0.12")
 
 
 @row("not_a_hold")

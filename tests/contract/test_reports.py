@@ -14,6 +14,17 @@ from tests.contract.past import move, treasury
 Staff = Callable[[str], Person]
 
 
+@pytest.fixture(scope="module")
+def house(open_house: Callable[..., House]) -> House:
+    """One of its own, in which no other test moves money."""
+    return open_house()
+
+
+@pytest.fixture(scope="module")
+def staff(house: House) -> Staff:
+    return house.staff
+
+
 def _report(person: Person, name: str, **query: object) -> dict[str, Any]:
     answer = person.get(f"/api/reports/{name}?{urlencode(query)}")
     assert answer.status_code == 200, answer.text

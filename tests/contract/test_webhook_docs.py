@@ -18,7 +18,6 @@ from nostro.ledger.signing import new_secret, signed_headers
 
 _PAGE = (Path(__file__).parent.parent.parent / "docs/concepts/webhooks.md").read_text("utf-8")
 BODY = '{"amount":10.50,"note":"ä"}'.encode()
-NOW = datetime.now(UTC)
 
 
 def _block(language: str) -> str:
@@ -29,11 +28,11 @@ def _block(language: str) -> str:
 
 def messages() -> dict[str, tuple[str, dict[str, str], bytes, bool]]:
     """By what is special about each: secret, headers, body, and whether it is to be believed."""
-    old, new = new_secret(), new_secret()
-    good = signed_headers("webhooks-7-a", BODY, NOW, [new])
-    both = signed_headers("webhooks-7-a", BODY, NOW, [new, old])
-    stale = signed_headers("webhooks-7-a", BODY, NOW - timedelta(minutes=6), [new])
-    early = signed_headers("webhooks-7-a", BODY, NOW + timedelta(hours=1), [new])
+    now, old, new = datetime.now(UTC), new_secret(), new_secret()
+    good = signed_headers("webhooks-7-a", BODY, now, [new])
+    both = signed_headers("webhooks-7-a", BODY, now, [new, old])
+    stale = signed_headers("webhooks-7-a", BODY, now - timedelta(minutes=6), [new])
+    early = signed_headers("webhooks-7-a", BODY, now + timedelta(hours=1), [new])
     return {
         "as sent": (new, good, BODY, True),
         "both secrets, the new one": (new, both, BODY, True),
