@@ -229,7 +229,7 @@ def test_over_http_an_unknown_outcome_says_so_and_how_to_go_on(
     database_url: str, start_service: Callable[..., Service]
 ) -> None:
     with in_a_thread(database_url) as (proxy, call):
-        service = start_service(NOSTRO_DATABASE_URL=proxy.url)
+        service = start_service(NOSTRO_DATABASE_URL=proxy.url, NOSTRO_FOLLOWERS="off")
         made = service.command(
             *("user", "create", "--email", "system@example.com", "--name", "System", "--password", "-"),
             "--system",

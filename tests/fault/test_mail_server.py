@@ -103,7 +103,7 @@ def test_services_killed_while_they_send_lose_no_mail(
         service.stop(signal.SIGKILL)
         client.close()
         # As if the time of their claims had passed.
-        tables.script("UPDATE deliveries SET due_at = now() WHERE status = 'PENDING'")
+        tables.script("UPDATE deliveries SET claimed_until = now() WHERE status = 'PENDING'")
     start_service(**server.environment())
     server.wait_until(lambda mails: reached(mails) == people)
     until(lambda: pending(tables), lambda count: count == 0)
