@@ -143,7 +143,9 @@ def test_the_life_of_a_hold_is_told_with_what_the_payer_could_still_spend(house:
     assert hold == [(100, 70), (100, 50), (90, 50), (85, 65), (85, 85)]
     assert told[3]["data"]["transaction"]["parent"] == held
     assert told[3]["data"]["transaction"]["releasedAmount"] == 15
-    assert "hold" not in _all_events(bob)[-1]["data"]
+    to_bob = _all_events(bob)[-5:]
+    assert [event["id"] for event in to_bob] == [event["id"] for event in told]
+    assert not [event for event in to_bob if "hold" in event["data"]]
 
 
 def test_a_part_of_many_legs_is_told_to_those_it_concerns(house: House) -> None:

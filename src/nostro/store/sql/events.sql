@@ -63,11 +63,18 @@ SELECT DISTINCT found.position FROM (
        ORDER BY e.seq LIMIT $3) AS entry
    WHERE a.owner = $1
   UNION ALL
-  SELECT hold.position
+  SELECT paying.position
     FROM accounts a, LATERAL (
       SELECT t.position FROM transactions t
        WHERE t.from_account = a.id AND t.kind IN ('HOLD', 'EXTENSION', 'VOID', 'EXPIRY') AND t.position > $2
-       ORDER BY t.position LIMIT $3) AS hold
+       ORDER BY t.position LIMIT $3) AS paying
+   WHERE a.owner = $1
+  UNION ALL
+  SELECT receiving.position
+    FROM accounts a, LATERAL (
+      SELECT t.position FROM transactions t
+       WHERE t.to_account = a.id AND t.kind IN ('HOLD', 'EXTENSION', 'VOID', 'EXPIRY') AND t.position > $2
+       ORDER BY t.position LIMIT $3) AS receiving
    WHERE a.owner = $1
   UNION ALL
   SELECT event.position
