@@ -18,7 +18,7 @@ KEEPS_UP = 2500
 BUSY = 0.7
 LOOK_EVERY_S = 0.1
 # A rest, as a multiple of the work before it.
-SHORTEST_REST, LONGEST_REST = 0.25, 8.0
+SHORTEST_REST, LONGEST_REST = 0.25, 16.0
 _STEP = 1.5
 
 
