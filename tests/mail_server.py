@@ -3,6 +3,7 @@ request; and the endpoint that gives out the tokens."""
 
 import asyncio
 import base64
+import contextlib
 import datetime
 import json
 import ssl
@@ -222,7 +223,8 @@ class _Connection(SMTP):
         super().connection_lost(error)
 
     def hang_up(self) -> None:
-        if self.transport is not None:
+        # Python 3.11.2 forgets which connection a transport is of that was closed twice: it is ending already.
+        with contextlib.suppress(AttributeError):
             self.transport.abort()
 
 

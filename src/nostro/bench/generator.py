@@ -241,7 +241,8 @@ async def _measure(loop: ClosedLoop, plan: LoadPlan) -> LoadResult:
 async def _drain(loop: ClosedLoop) -> None:
     if loop.outstanding():
         with suppress(TimeoutError):
-            await asyncio.wait_for(loop.drained.wait(), GRACE_SECONDS)
+            async with asyncio.timeout(GRACE_SECONDS):
+                await loop.drained.wait()
     if missing := loop.outstanding():
         loop.note("no answer", f"no answer within {GRACE_SECONDS:.0f} s after the window", missing)
     for line in loop.lines:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import structlog
 
 from nostro.domain.errors import Unavailable
-from nostro.followers.frame import Event, Follower, Terms
+from nostro.followers.frame import Event, Follower, Idler, Terms
 from nostro.followers.live_end import Journal
 from nostro.store import followers
 from nostro.store.database import Connection, Database
@@ -86,7 +86,12 @@ class Cursor:
             position = await followers.take_cursor(connection, name)
             if position is None:
                 return None
-            # A LATER statement than the lock: it sees what the holder of the cursor before has committed.
+            # LATER statements than the lock: they see what the holder of the cursor before has committed.
+            if isinstance(self._follower, Idler):
+                unwanted = await self._follower.unwanted_up_to(connection)
+                if unwanted is not None and unwanted > position:
+                    await followers.move_cursor(connection, name, unwanted)
+                    return unwanted
             events = await self._live_end.after(connection, position, batch)
             if not events:
                 return position

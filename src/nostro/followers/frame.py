@@ -24,6 +24,7 @@ __all__ = [
     "Delivery",
     "Event",
     "Follower",
+    "Idler",
     "Later",
     "NotNow",
     "OrderedFollower",
@@ -37,7 +38,7 @@ RETRY_SCHEDULE_S = (5.0, 30.0, 120.0, 600.0, 1800.0, 7200.0, 21600.0, 43200.0, 8
 
 
 class Follower(Protocol):
-    """May have attributes named like the members of `Terms`, where the usual ones do not fit."""
+    """May be an `Idler`, and have attributes named like members of `Terms` where the usual ones do not fit."""
 
     name: str
 
@@ -51,6 +52,15 @@ class Follower(Protocol):
 
         No transaction is held. May be called again for a delivery that arrived: `delivery.id` is the same.
         """
+        ...
+
+
+@runtime_checkable
+class Idler(Protocol):
+    """A `Follower` that can tell, without reading events, that nobody wants any."""
+
+    async def unwanted_up_to(self, connection: Connection) -> int | None:
+        """A position up to which nobody wants anything, as one statement sees it; None when somebody may."""
         ...
 
 

@@ -75,7 +75,8 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
     async def _look_up(self, host: str) -> list[str]:
         """In threads of its own, so that a slow answer delays no other work of the process."""
         looking = asyncio.get_running_loop().run_in_executor(self._threads, _addresses_of, host)
-        return await asyncio.wait_for(looking, _LOOKUP_TIMEOUT_S)
+        async with asyncio.timeout(_LOOKUP_TIMEOUT_S):
+            return await looking
 
     async def aclose(self) -> None:
         await self._inner.aclose()

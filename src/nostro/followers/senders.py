@@ -112,8 +112,10 @@ class Senders:
 
     async def _woken(self, after_s: float) -> None:
         """Return when something was found or a sender is free, or after a while."""
+        # Not wait_for: until Python 3.12 it can swallow a cancellation that comes as it is done.
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._found.wait(), after_s)
+            async with asyncio.timeout(after_s):
+                await self._found.wait()
 
     def _room(self) -> int:
         return self._terms.senders - len(self._under_way)

@@ -74,6 +74,11 @@ class WebhookFollower:
             await webhooks.note_queued(connection, last_positions)
         return made
 
+    async def unwanted_up_to(self, connection: Connection) -> int | None:
+        """Without any webhook, the whole journal: one that is made later starts behind what is passed over
+        (tests/concurrency/test_webhook_starts.py)."""
+        return await webhooks.position_without_webhooks(connection)
+
     async def send(self, delivery: ClaimedDelivery) -> None:
         async with self._database.background() as connection:
             webhook = _ready(await webhooks.webhook_by_id(connection, parse_id(delivery.target, "webhook")))

@@ -117,8 +117,10 @@ class Tail:
         try:
             while self._joining or self._listening:
                 pause_s = await self._look()
+                # Not wait_for: until Python 3.12 it can swallow a cancellation that comes as it is done.
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._joined.wait(), pause_s)
+                    async with asyncio.timeout(pause_s):
+                        await self._joined.wait()
         finally:
             self._task, self.position = None, None
 

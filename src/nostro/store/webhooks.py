@@ -75,6 +75,12 @@ def _webhook(row: Any) -> Webhook:
     )
 
 
+async def position_without_webhooks(connection: Connection) -> int | None:
+    """Where the journal stands while there is no webhook at all; None when there is one."""
+    position: int | None = await connection.fetchval(SQL["position_without_webhooks"])
+    return position
+
+
 async def insert_webhook(
     connection: Connection,
     webhook: ObjectId,

@@ -1,10 +1,15 @@
 -- Webhooks and the requests made to them. A webhook's row is locked before anything else of it changes.
 
 -- name: insert_webhook
+-- The head is locked, and its position true until the commit: what commits meanwhile comes behind, and whoever sees no
+-- webhook yet passes over nothing that this one starts with.
 INSERT INTO webhooks (id, owner, scope, url, description, event_types, secret, starts_after, last_position, created_at,
                       updated_at)
 SELECT $1, $2, $3::text::webhook_scope, $4, $5, $6, $7, h.position, h.position, clock_timestamp(), clock_timestamp()
-  FROM journal_head h;
+  FROM (SELECT position FROM journal_head WHERE single FOR NO KEY UPDATE) AS h;
+
+-- name: position_without_webhooks
+SELECT position FROM journal_head WHERE single AND NOT EXISTS (SELECT FROM webhooks);
 
 -- name: webhook_by_id
 SELECT id, owner, scope::text AS scope, status::text AS status, url, description, event_types, secret,
