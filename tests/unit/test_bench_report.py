@@ -89,6 +89,10 @@ def test_no_other_machine_may_be_loaded(url: str) -> None:
         BenchOptions(workloads=("uniform",), accounts=1),
         BenchOptions(workloads=("uniform",), pgbench_clients=()),
         BenchOptions(workloads=("uniform",), url="http://127.0.0.1:3000"),
+        *(
+            BenchOptions(workloads=("uniform",), server_settings={name: "x"})
+            for name in ("JWT_SECRET", "SMTP_HOST", "NOSTRO_DATABASE_URL", "NOSTRO_AMQP_URL", "PATH", "")
+        ),
     ],
 )
 def test_what_is_unbounded_or_incomplete_is_refused(options: BenchOptions) -> None:

@@ -3,13 +3,17 @@ limited time.
 """
 
 import ipaddress
+import re
 import socket
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 MAX_RUN_SECONDS = 6 * 3600.0
+# Reports tell their values, so no secret is among them; and nothing outside the scratch directory is reached.
+_SETTING = re.compile("NOSTRO_(?!DATABASE_URL|DATA_DIR|NATS_URL|AMQP_URL)[A-Z_]+")
 
 
 class BenchError(Exception):
@@ -61,6 +65,8 @@ class BenchOptions:
     server_command: tuple[str, ...] = field(default=(sys.executable, "-m", "nostro"))
     server_arguments: tuple[str, ...] = ()
     """Appended to `serve`, for instance another number of worker processes."""
+    server_settings: Mapping[str, str] = field(default_factory=lambda: {"NOSTRO_MAIL": "off"})
+    """Settings of the server. The mailbox of development would be filled by load that no developer makes."""
 
     @property
     def beside_yardstick(self) -> bool:
@@ -85,6 +91,8 @@ def check(options: BenchOptions, known_workloads: frozenset[str]) -> None:
     if unknown or not options.workloads:
         choice = ", ".join(sorted(known_workloads))
         raise BenchError(f"Unknown workload {', '.join(unknown) or '(none)'}: choose from {choice}.")
+    if foreign := [name for name in options.server_settings if not _SETTING.fullmatch(name)]:
+        raise BenchError(f"{foreign[0]} is no setting to measure: only NOSTRO_… are, and no address of another server.")
     _within("connections", options.connections, 1, 1024)
     _within("seconds", options.seconds, 0.5, 600)
     _within("rounds", options.rounds, 1, 100)

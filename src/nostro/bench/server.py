@@ -2,7 +2,8 @@
 with SIGTERM.
 
 A scratch server inherits none of the ledger's settings from the environment: it must not write to
-somebody's database and must not send mail. It keeps the path to PostgreSQL's binaries and nothing else.
+somebody's database and must not send mail. It keeps the path to PostgreSQL's binaries, and gets the
+settings that are measured.
 """
 
 import json
@@ -71,14 +72,14 @@ def _scratch_directory(options: BenchOptions, progress: Progress) -> Iterator[Pa
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _environment() -> dict[str, str]:
+def _environment(options: BenchOptions) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name == _KEPT or not name.startswith(_DROPPED)}
     if paths := kept.get("PYTHONPATH"):
         # The server starts in its own directory, so that no .env file of this one is read.
         kept["PYTHONPATH"] = os.pathsep.join(
             str(Path(path).absolute()) for path in paths.split(os.pathsep) if path
         )
-    return kept
+    return kept | dict(options.server_settings)
 
 
 def _start(options: BenchOptions, data_dir: Path) -> tuple[subprocess.Popen[str], Path]:
@@ -99,7 +100,7 @@ def _start(options: BenchOptions, data_dir: Path) -> tuple[subprocess.Popen[str]
             stderr=errors,
             text=True,
             cwd=data_dir,
-            env=_environment(),
+            env=_environment(options),
             start_new_session=True,  # Ctrl-C stops the benchmark, which then stops the server in order
         )
     return process, log
@@ -167,7 +168,7 @@ def command(options: BenchOptions, data_dir: Path, *words: str) -> CommandAnswer
             capture_output=True,
             text=True,
             cwd=data_dir,
-            env=_environment(),
+            env=_environment(options),
             timeout=options.command_seconds,
             check=False,
         )

@@ -25,6 +25,9 @@ def bench(
         list[int] | None, typer.Option(help="Size of a ledger for the grown workloads; may be repeated.")
     ] = None,
     workers: Annotated[int | None, typer.Option(help="API processes of the server.")] = None,
+    setting: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE, a setting of the server; may be repeated.")
+    ] = None,
     pgbench: Annotated[bool, typer.Option(help="Run pgbench TPC-B beside it.")] = True,
     output: Annotated[Path | None, typer.Option(help="Write the figures as JSON to this file.")] = None,
 ) -> None:
@@ -33,6 +36,7 @@ def bench(
     Example: nostro bench --workload uniform --workload hot --seconds 10 --rounds 3
     """
     standard = BenchOptions()
+    settings = dict(one.partition("=")[::2] for one in setting or ())
     options = BenchOptions(
         workloads=tuple(workload) if workload else standard.workloads,
         connections=connections,
@@ -42,6 +46,7 @@ def bench(
         latency=latency,
         entries=tuple(entries) if entries else standard.entries,
         server_arguments=("--workers", str(workers)) if workers else (),
+        server_settings={**standard.server_settings, **settings},
         accounts=accounts,
         pgbench=pgbench,
         json_path=output,
