@@ -92,7 +92,7 @@ def check(options: BenchOptions, known_workloads: frozenset[str]) -> None:
         choice = ", ".join(sorted(known_workloads))
         raise BenchError(f"Unknown workload {', '.join(unknown) or '(none)'}: choose from {choice}.")
     if foreign := [name for name in options.server_settings if not _SETTING.fullmatch(name)]:
-        raise BenchError(f"{foreign[0]} is no setting to measure: only NOSTRO_… are, and no address of another server.")
+        raise BenchError(f"{foreign[0]} cannot be measured: only NOSTRO_… can, but no address of a server.")
     _within("connections", options.connections, 1, 1024)
     _within("seconds", options.seconds, 0.5, 600)
     _within("rounds", options.rounds, 1, 100)
