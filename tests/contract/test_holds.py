@@ -67,6 +67,16 @@ def test_held_money_does_not_move_and_cannot_be_spent(hold: Callable[..., Any]) 
     assert balances(ann, account) == (40, 0)
 
 
+def test_payer_and_receiver_both_find_a_hold_among_their_transactions(hold: Callable[..., Any]) -> None:
+    ann, _, bob, _, made = hold(40)
+    for person, direction, others in ((ann, "DEBIT", 1), (bob, "CREDIT", 0)):
+        said = person.get("/api/transactions").json()
+        assert (said["transactions"][0]["_id"], said["transactions"][0]["status"]) == (made, "PENDING")
+        assert said["total"] == 1 + others
+        only = person.get(f"/api/transactions?direction={direction.lower()}&status=PENDING").json()
+        assert [one["_id"] for one in only["transactions"]] == [made]
+
+
 def test_a_hold_is_captured_in_parts_until_nothing_is_left(hold: Callable[..., Any]) -> None:
     ann, account, bob, target, made = hold(40)
     status, said = ask(bob, made, "capture", amount="15.50", idempotencyKey="first")

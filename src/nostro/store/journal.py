@@ -84,6 +84,8 @@ async def read_books(
         bytes_array([scope.user for scope in scopes]),
         plain_array([scope.operation.value for scope in scopes]),
         text_array([scope.key for scope in scopes]),
+        bytes_array([account.id for account in accounts.values() if account.held]),
+        not_before,
     )
     now = rows[0]["moment"]
     books = Books(
@@ -94,7 +96,7 @@ async def read_books(
         recorded={},
         new_id=new_id,
     )
-    positions = []
+    positions, some_expired = [], False
     for row in rows:
         match row["what"]:
             case "caller":
@@ -103,18 +105,23 @@ async def read_books(
                 books.revoked.add(row["id"])
             case "recorded":
                 positions.append(row["position"])
+            case "expired":
+                some_expired = True
     if positions:
         books.recorded = {t.scope: t for t in await stories.recorded(connection, positions)}
-    await _read_what_few_need(connection, batch, books)
+    await _read_what_few_need(connection, batch, books, some_expired)
     return books
 
 
-async def _read_what_few_need(connection: Connection, batch: Sequence[Request], books: Books) -> None:
-    """A batch of plain transfers between accounts without holds and limits asks for none of it."""
+async def _read_what_few_need(
+    connection: Connection, batch: Sequence[Request], books: Books, some_expired: bool
+) -> None:
+    """A batch of plain transfers and holds between accounts without limits asks for none of it."""
     parents = [request.parent for request in batch if isinstance(request, FollowUp)]
     if parents:
         await stories.read_stories(connection, parents, books)
-    await stories.read_expired(connection, books)
+    if some_expired:
+        await stories.read_expired(connection, books)
     await stories.read_limits(connection, books)
     transfers = [request for request in batch if isinstance(request, TransferRequest)]
     if any(request.terms.effective_at for request in transfers):
@@ -153,10 +160,11 @@ async def write_batch(connection: Connection, books: Books) -> None:
         plain_array([entry.amount for entry in entries]),
         plain_array([entry.balance_after for entry in entries]),
         sparse_array([entry.effective_at for entry in entries], moment),
+        *_what_became_of(list(books.continued.values()), nth),
     )
     for transaction in transactions:
         transaction.position = before + nth[transaction.id]
-    await stories.write_stories(connection, books)
+    await stories.write_details(connection, books)
 
 
 def _what_few_say(transactions: Sequence[Transaction]) -> list[str]:
@@ -176,6 +184,28 @@ def _what_few_say(transactions: Sequence[Transaction]) -> list[str]:
         sparse_array([t.notes.reference for t in transactions], quoted),
         sparse_array([t.notes.metadata for t in transactions], quoted),
     ]
+
+
+def _what_became_of(told: Sequence[Transaction], nth: dict[ObjectId, int]) -> list[str]:
+    """The columns of summaries; empty in a batch of plain transfers. Transactions of the batch are known by
+    their number in it, earlier ones by their position."""
+    if not told:
+        return _NOTHING_TOLD
+    return [
+        sparse_array([nth.get(t.id) for t in told]),
+        sparse_array([None if t.id in nth else t.position for t in told]),
+        plain_array([t.amount for t in told]),
+        plain_array([t.captured for t in told]),
+        plain_array([t.let_go for t in told]),
+        plain_array([t.reversed for t in told]),
+        plain_array([t.status.value for t in told]),
+        bytes_array([t.from_account for t in told]),
+        sparse_array([t.expires_at for t in told], moment),
+        sparse_array([t.failure_reason for t in told], quoted),
+    ]
+
+
+_NOTHING_TOLD = ["{}"] * 10
 
 
 async def commit(connection: Connection) -> None:

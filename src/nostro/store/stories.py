@@ -19,7 +19,7 @@ from nostro.domain.transaction import (
     Transaction,
     TransactionStatus,
 )
-from nostro.store.arrays import bytes_array, moment, plain_array, quoted, sparse_array, word_array
+from nostro.store.arrays import bytes_array, moment, plain_array, word_array
 from nostro.store.database import Connection
 from nostro.store.queries import SQL
 
@@ -95,8 +95,6 @@ async def read_stories(connection: Connection, parents: Sequence[ObjectId], book
 async def read_expired(connection: Connection, books: Books) -> None:
     """Holds that `books.now` finds expired, as stories, so that whoever asks about one finds it so."""
     holding = [account.id for account in books.accounts.values() if account.held]
-    if not holding:
-        return
     for row in await connection.fetch(SQL["expired_holds"], bytes_array(holding), books.now):
         hold = books.stories.setdefault(row["id"], transaction_of(row))
         books.expired.append(hold)
@@ -129,30 +127,20 @@ async def read_rates(connection: Connection, books: Books) -> None:
     books.rates = {(row["base"], row["quote"]): Rate(row["rate"], row["maker"]) for row in rows}
 
 
-async def write_stories(connection: Connection, books: Books) -> None:
-    """Legs, summaries and counted limits; nothing for a batch of plain transfers."""
+async def write_details(connection: Connection, books: Books) -> None:
+    """Legs and counted limits; nothing for a batch without."""
     legs = [(t.position, leg) for t in books.transactions for leg in t.legs]
-    stories, counted = list(books.continued.values()), list(books.counted.values())
-    if not (legs or stories or counted):
+    counted = list(books.counted.values())
+    if not (legs or counted):
         return
     await connection.execute(
-        SQL["write_stories"],
+        SQL["write_details"],
         plain_array([position for position, _ in legs]),
         plain_array([leg.number for _, leg in legs]),
         bytes_array([leg.from_account for _, leg in legs]),
         bytes_array([leg.to_account for _, leg in legs]),
         plain_array([leg.amount for _, leg in legs]),
         word_array([leg.currency for _, leg in legs]) if legs else "{}",
-        books.now,
-        plain_array([story.position for story in stories]),
-        plain_array([story.amount for story in stories]),
-        plain_array([story.captured for story in stories]),
-        plain_array([story.let_go for story in stories]),
-        plain_array([story.reversed for story in stories]),
-        plain_array([story.status.value for story in stories]),
-        bytes_array([story.from_account for story in stories]),
-        sparse_array([story.expires_at for story in stories], moment),
-        sparse_array([story.failure_reason for story in stories], quoted),
         bytes_array([limits.account for limits in counted]),
         _moments([limits.hour_start for limits in counted]),
         plain_array([limits.hour_count for limits in counted]),

@@ -95,9 +95,8 @@ CREATE TABLE summaries (
     AND (status <> 'PENDING' OR captured + released < amount)
   )
 ) WITH (fillfactor = 80);
--- The holds of an account, which have no entries, in the order of the journal.
-CREATE INDEX summaries_account_idx ON summaries (account_id, position);
-CREATE INDEX summaries_pending_idx ON summaries (account_id, expires_at) WHERE status = 'PENDING';
+CREATE INDEX summaries_of_account_expiring_idx ON summaries (account_id, expires_at)
+  WHERE status = 'PENDING' AND expires_at IS NOT NULL;
 CREATE INDEX summaries_expiring_idx ON summaries (expires_at) WHERE status = 'PENDING' AND expires_at IS NOT NULL;
 
 -- Every currency that an account was opened in, and how many places it has: of ISO 4217, or registered here.

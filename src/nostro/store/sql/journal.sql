@@ -41,7 +41,8 @@ SELECT id FROM accounts WHERE owner = $1 AND settlement;
 SELECT id FROM accounts WHERE settlement AND owner IN (SELECT maker FROM rates);
 
 -- name: read_facts
--- Callers, revoked tokens and earlier uses of the batch's keys, and the database's clock. Must be a LATER
+-- Callers, revoked tokens and earlier uses of the batch's keys, the database's clock, and whether any of the accounts
+-- $6 may have holds whose time was over by then or by $7: a moment more never matters. Must be a LATER
 -- statement than lock_accounts: a snapshot taken before the lock was granted would miss what the previous
 -- holder of the lock committed (tests/concurrency/test_races.py::test_one_key_sent_a_hundred_times…).
 SELECT 'now' AS what, NULL::bytea AS id, NULL AS role, NULL::float8 AS token_epoch,
@@ -58,7 +59,13 @@ SELECT 'recorded', NULL, NULL, NULL, t.position, NULL
          AS wanted (requested_by, operation, idempotency_key)
   JOIN transactions t ON t.requested_by = wanted.requested_by
                      AND t.operation = wanted.operation::operation
-                     AND t.idempotency_key = wanted.idempotency_key;
+                     AND t.idempotency_key = wanted.idempotency_key
+UNION ALL
+(SELECT 'expired', NULL, NULL, NULL, NULL, NULL
+   FROM summaries s
+  WHERE s.account_id = ANY($6::text::bytea[]) AND s.status = 'PENDING'
+    AND s.expires_at <= greatest(clock_timestamp(), $7::timestamptz) + interval '1 second'
+  LIMIT 1);
 
 -- What follows is read only for a batch that needs it, under the same lock.
 
@@ -112,8 +119,9 @@ SELECT currency, closed_until FROM period_locks FOR SHARE;
 SELECT base, quote, rate, maker FROM rates;
 
 -- name: write_batch
--- Holds afterwards: the batch's transactions have the next positions, their entries stand under them and the
--- heads of the accounts moved with them; all in one statement, which the trigger entries_balance insists on.
+-- Holds afterwards: the batch's transactions have the next positions, their entries stand under them, the heads of the
+-- accounts moved with them, and summaries tell what became of holds, those placed now ($36) and earlier ones ($37), and of
+-- movements that flow back; all in one statement, which the trigger entries_balance insists on.
 -- journal_head is the last row locked before COMMIT, by every writer: positions follow the commit order.
 -- An array that is shorter than the others stands for NULLs: most transactions need the first ten only.
 WITH head AS (
@@ -150,35 +158,35 @@ WITH head AS (
     FROM head, unnest($29::text::bytea[], $30::text::bigint[], $31::text::bigint[], $32::text::text[],
                       $33::text::bigint[], $34::text::bigint[], $35::text::timestamptz[])
            AS n (account_id, seq, nth, direction, amount, balance_after, effective_at)
-)
-SELECT before FROM head;
-
--- name: write_stories
--- What goes with a batch that is not all plain transfers: legs of its transactions, what became of holds and of
--- movements that flow back, and what was counted against limits. Guarded by the locks of the accounts.
-WITH legs_written AS (
-  INSERT INTO legs (position, leg, from_account, to_account, amount, currency)
-  SELECT * FROM unnest($1::text::bigint[], $2::text::smallint[], $3::text::bytea[], $4::text::bytea[],
-                       $5::text::bigint[], $6::text::text[])
 ), summed AS (
   INSERT INTO summaries (position, amount, captured, released, reversed, status, account_id, expires_at,
                          failure_reason, updated_at)
-  SELECT n.position, n.amount, n.captured, n.released, n.reversed, n.status::transaction_status, n.account_id,
-         n.expires_at, n.failure_reason, $7
-    FROM unnest($8::text::bigint[], $9::text::bigint[], $10::text::bigint[], $11::text::bigint[],
-                $12::text::bigint[], $13::text::text[], $14::text::bytea[], $15::text::timestamptz[],
-                $16::text::text[])
-           AS n (position, amount, captured, released, reversed, status, account_id, expires_at, failure_reason)
+  SELECT coalesce(head.before + n.nth, n.position), n.amount, n.captured, n.released, n.reversed,
+         n.status::transaction_status, n.account_id, n.expires_at, n.failure_reason, $1
+    FROM head, unnest($36::text::bigint[], $37::text::bigint[], $38::text::bigint[], $39::text::bigint[],
+                      $40::text::bigint[], $41::text::bigint[], $42::text::text[], $43::text::bytea[],
+                      $44::text::timestamptz[], $45::text::text[])
+           AS n (nth, position, amount, captured, released, reversed, status, account_id, expires_at, failure_reason)
   ON CONFLICT (position) DO UPDATE
      SET captured = excluded.captured, released = excluded.released, reversed = excluded.reversed,
          status = excluded.status, expires_at = excluded.expires_at, failure_reason = excluded.failure_reason,
          updated_at = excluded.updated_at
 )
+SELECT before FROM head;
+
+-- name: write_details
+-- What few batches have: legs of their transactions, and what was counted against limits. Guarded by the locks of the
+-- accounts.
+WITH legs_written AS (
+  INSERT INTO legs (position, leg, from_account, to_account, amount, currency)
+  SELECT * FROM unnest($1::text::bigint[], $2::text::smallint[], $3::text::bytea[], $4::text::bytea[],
+                       $5::text::bigint[], $6::text::text[])
+)
 UPDATE limits l
    SET hour_start = n.hour_start, hour_count = n.hour_count, day_start = n.day_start, day_paid = n.day_paid,
        month_start = n.month_start, month_paid = n.month_paid
-  FROM unnest($17::text::bytea[], $18::text::timestamptz[], $19::text::bigint[], $20::text::timestamptz[],
-              $21::text::bigint[], $22::text::timestamptz[], $23::text::bigint[])
+  FROM unnest($7::text::bytea[], $8::text::timestamptz[], $9::text::bigint[], $10::text::timestamptz[],
+              $11::text::bigint[], $12::text::timestamptz[], $13::text::bigint[])
          AS n (account_id, hour_start, hour_count, day_start, day_paid, month_start, month_paid)
  WHERE l.account_id = n.account_id;
 

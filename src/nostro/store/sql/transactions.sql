@@ -27,8 +27,8 @@ SELECT r.* FROM transactions t JOIN transaction_rows r ON r.position = t.positio
 
 -- name: page_of_transactions
 -- Transactions of the accounts $1 (all of one owner) before position $2 (NULL: from the newest on) that the filters
--- keep, newest first, $4 of them after skipping $5. Two streams for each account, each through its own index: its
--- entries, and what is told of its holds. Of each the newest $3 are looked at; above the horizon, the lowest of a
+-- keep, newest first, $4 of them after skipping $5. Three streams for each account, each through its own index: its
+-- entries, its holds, and the holds that are meant for it. Of each the newest $3 are looked at; above the horizon, the lowest of a
 -- stream that has more, all streams are whole, and nothing below it is told. So a page costs the same wherever it
 -- is. There is always a row: without a position when nothing was found.
 WITH own AS (
@@ -54,10 +54,15 @@ WITH own AS (
                         WHERE e.account_id = own.id AND e.seq > own.bottom AND e.seq <= own.top
                         ORDER BY e.seq DESC LIMIT $3) AS e
   UNION ALL
-  SELECT own.id, 2, s.position
-    FROM own, LATERAL (SELECT s.position FROM summaries s
-                        WHERE s.account_id = own.id AND ($2::bigint IS NULL OR s.position < $2)
-                        ORDER BY s.position DESC LIMIT $3) AS s
+  SELECT own.id, 2, placed.position
+    FROM own, LATERAL (SELECT t.position FROM transactions t
+                        WHERE t.from_account = own.id AND t.kind = 'HOLD' AND ($2::bigint IS NULL OR t.position < $2)
+                        ORDER BY t.position DESC LIMIT $3) AS placed
+  UNION ALL
+  SELECT own.id, 3, meant.position
+    FROM own, LATERAL (SELECT t.position FROM transactions t
+                        WHERE t.to_account = own.id AND t.kind = 'HOLD' AND ($2::bigint IS NULL OR t.position < $2)
+                        ORDER BY t.position DESC LIMIT $3) AS meant
 ), horizon AS (
   SELECT coalesce(max(lowest), 0) AS position
     FROM (SELECT min(position) AS lowest FROM lines GROUP BY id, stream HAVING count(*) >= $3) AS more
@@ -101,5 +106,7 @@ SELECT (SELECT coalesce(sum(last_seq), 0)::bigint FROM accounts WHERE id = ANY($
          SELECT count(*) FROM entries e JOIN transactions t ON t.position = e.position
           WHERE e.account_id = ANY($1::bytea[]) AND e.direction = 'DEBIT'
             AND t.to_account = ANY($1::bytea[])) END
-     + (SELECT count(*) FROM summaries s JOIN transactions t ON t.position = s.position
-         WHERE s.account_id = ANY($1::bytea[]) AND t.kind = 'HOLD') AS total;
+     + (SELECT count(*) FROM (SELECT position FROM transactions WHERE from_account = ANY($1::bytea[]) AND kind = 'HOLD'
+                              UNION
+                              SELECT position FROM transactions WHERE to_account = ANY($1::bytea[]) AND kind = 'HOLD')
+                          AS holds) AS total;
