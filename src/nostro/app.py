@@ -56,6 +56,8 @@ log = structlog.get_logger(__name__)
 DATABASE = "nostro"
 _HOUR_S = 3600
 _GRACE_S = 10
+# Longer than clients and proxies usually keep an idle connection: it is better ended by the side that sends.
+_IDLE_S = 75
 # Of PostgreSQL's connections: what one API process may take, and what is kept for commands and psql.
 _CONNECTIONS_OF_A_PROCESS, _CONNECTIONS_TO_SPARE = 20, 60
 # Open files: as many as we ask for if we may, and what requests, database and log need of them.
@@ -240,6 +242,7 @@ async def serve_on(
             log_config=None,
             access_log=False,
             server_header=False,
+            timeout_keep_alive=_IDLE_S,
             timeout_graceful_shutdown=_GRACE_S,
         )
         chores = [asyncio.create_task(_chores(ledger)), asyncio.create_task(_sweep_holds(ledger))]

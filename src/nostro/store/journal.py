@@ -48,20 +48,13 @@ def _heads(rows: Sequence[Any]) -> tuple[dict[ObjectId, Account], datetime | Non
 
 
 def _account(row: Any) -> Account:
-    return Account(
-        id=row["id"],
-        owner=row["owner"],
-        currency=row["currency"],
-        exponent=row["exponent"],
-        status=AccountStatus(row["status"]),
-        balance=row["balance"],
-        held=row["held"],
-        last_seq=row["last_seq"],
-        floor=row["floor"],
-        ceiling=row["ceiling"],
-        settlement=row["settlement"],
-        limited=row["limited"],
-    )
+    """The columns come in the order of the class, because there are two of these rows to every transfer."""
+    account = Account(*row[:-1])
+    account.status = _STATUSES[row["status"]]
+    return account
+
+
+_STATUSES = {status.value: status for status in AccountStatus}
 
 
 async def read_books(

@@ -5,6 +5,7 @@
 -- Holds afterwards: every account of the batch is locked until the end of the transaction, taken in one order
 -- by every writer, so that no two writers wait for each other. The lock and the head are one statement: a row
 -- that had to be waited for is read again in its newest version. FOR NO KEY UPDATE lets key-share locks pass.
+-- The columns of heads come in the order of domain.account.Account.
 SELECT id, owner, currency, exponent, status::text AS status, balance, held, last_seq, floor, ceiling,
        settlement, limited, updated_at
   FROM accounts
