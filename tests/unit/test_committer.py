@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
+from nostro.domain.books import Posted
 from nostro.domain.errors import NostroError
+from nostro.domain.money import Amount
 from nostro.ledger import committer as committer_module
 from nostro.ledger.committer import Committer
 from nostro.ledger.service import Ledger, open_ledger
+from nostro.ledger.transfers import transfer_request
 from nostro.store import journal
 from nostro.store.queries import SQL
 from tests.concurrency.bank import RUPEES, Bank, codes, fresh_key, send, token_of
@@ -111,6 +114,26 @@ async def test_a_second_batch_sets_out_when_enough_wait_and_never_a_third(scene:
     scene.gate.set()
     assert codes(await asyncio.gather(first, *few, *enough, *more)) == {"posted": 31}
     assert sorted(scene.sizes)[:2] == [1, 10]
+
+
+async def test_a_single_request_sets_out_beside_bulk_work_and_alone(scene: Scene) -> None:
+    committer = scene.ledger.transfers.committer
+
+    def wished(count: int) -> list[Any]:
+        return [
+            transfer_request(scene.claims, fresh_key(), scene.source, scene.target, Amount(1, 0))
+            for _ in range(count)
+        ]
+
+    bulk = committer.enqueue_bulk(wished(60), together=False)
+    await scene.until(lambda: scene.begun == 1)
+    single = scene.pay()
+    await scene.until(lambda: scene.begun == 2)
+    scene.gate.set()
+    outcomes = [await single, *await asyncio.gather(*bulk)]
+    assert [type(outcome) for outcome in outcomes] == [Posted] * 61
+    assert sorted(scene.sizes)[0] == 1
+    assert sum(scene.sizes) == 61
 
 
 async def test_beyond_the_limit_of_the_queue_nothing_is_done(scene: Scene) -> None:

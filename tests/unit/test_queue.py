@@ -8,7 +8,7 @@ import pytest
 
 from nostro.domain.errors import Overloaded
 from nostro.ledger import queue as rules
-from nostro.ledger.queue import Queue, Waiter
+from nostro.ledger.queue import BATCHES_UNTIL_QUIET, Queue, Waiter
 
 
 @pytest.fixture
@@ -32,21 +32,29 @@ def test_singles_come_in_their_order_up_to_the_size_of_a_batch(loop: asyncio.Abs
     queue = Queue(max_batch=3)
     for waiter in _waiters(loop, "s", 5):
         queue.add(waiter)
-    assert _names(queue.take().waiters) == ["s0", "s1", "s2"]
-    assert _names(queue.take().waiters) == ["s3", "s4"]
+    assert _names(queue.take_singles().waiters) == ["s0", "s1", "s2"]
+    assert _names(queue.take_singles().waiters) == ["s3", "s4"]
     assert not queue
 
 
-def test_bulk_fills_a_batch_that_nobody_else_needs_and_leaves_room_otherwise(
-    loop: asyncio.AbstractEventLoop,
-) -> None:
+def test_singles_and_bulk_work_are_never_in_one_batch(loop: asyncio.AbstractEventLoop) -> None:
     queue = Queue(max_batch=6, chunk=2)
-    queue.add_bulk(_waiters(loop, "b", 20), together=False)
-    assert _names(queue.take().waiters) == ["b0", "b1", "b2", "b3", "b4", "b5"]
-    for waiter in _waiters(loop, "s", 5):
+    queue.add_bulk(_waiters(loop, "b", 10), together=False)
+    for waiter in _waiters(loop, "s", 2):
         queue.add(waiter)
-    assert _names(queue.take().waiters) == ["s0", "s1", "s2", "s3", "b6", "b7"]
-    assert _names(queue.take().waiters) == ["s4", "b8", "b9"]
+    singles, bulk = queue.take_singles(), queue.take_bulk()
+    assert (_names(singles.waiters), singles.is_bulk) == (["s0", "s1"], False)
+    assert (_names(bulk.waiters), bulk.is_bulk) == (["b0", "b1"], True)
+
+
+def test_bulk_goes_on_in_chunks_until_singles_have_stayed_away(loop: asyncio.AbstractEventLoop) -> None:
+    queue = Queue(max_batch=6, chunk=2)
+    queue.add_bulk(_waiters(loop, "b", 100), together=False)
+    assert len(queue.take_bulk().waiters) == 6
+    queue.add(_waiters(loop, "s", 1)[0])
+    queue.take_singles()
+    sizes = [len(queue.take_bulk().waiters) for _ in range(BATCHES_UNTIL_QUIET + 2)]
+    assert sizes == [*[2] * BATCHES_UNTIL_QUIET, 6, 6]
 
 
 def test_several_bulks_take_turns(loop: asyncio.AbstractEventLoop) -> None:
@@ -55,27 +63,24 @@ def test_several_bulks_take_turns(loop: asyncio.AbstractEventLoop) -> None:
     queue.add_bulk(_waiters(loop, "b", 3), together=False)
     taken = []
     while queue:
-        taken.append(_names(queue.take().waiters))
+        taken.append(_names(queue.take_bulk().waiters))
     assert taken == [["a0", "a1"], ["b0", "b1"], ["a2", "a3"], ["b2"]]
 
 
-def test_all_or_nothing_work_is_a_batch_of_its_own_and_takes_turns_with_singles(
-    loop: asyncio.AbstractEventLoop,
-) -> None:
+def test_all_or_nothing_work_is_a_batch_of_its_own_in_its_turn(loop: asyncio.AbstractEventLoop) -> None:
     queue = Queue(max_batch=2, chunk=1)
     queue.add_bulk(_waiters(loop, "g", 3), together=True)
+    queue.add_bulk(_waiters(loop, "a", 3), together=False)
     queue.add_bulk(_waiters(loop, "h", 3), together=True)
-    for waiter in _waiters(loop, "s", 2):
-        queue.add(waiter)
     taken = []
     while queue:
-        batch = queue.take()
+        batch = queue.take_bulk()
         taken.append((_names(batch.waiters), batch.together))
     assert taken == [
-        (["s0"], False),
         (["g0", "g1", "g2"], True),
-        (["s1"], False),
+        (["a0", "a1"], False),
         (["h0", "h1", "h2"], True),
+        (["a2"], False),
     ]
 
 
@@ -92,7 +97,8 @@ def test_what_waited_too_long_is_told_that_nothing_was_done(loop: asyncio.Abstra
     queue.expire(now=2)
     late = [*old, *bulk, *group]
     assert all(isinstance(waiter.answer.result(), Overloaded) for waiter in late)
-    assert _names(queue.take().waiters) == ["n0", "p0"]
+    assert _names(queue.take_singles().waiters) == ["n0"]
+    assert _names(queue.take_bulk().waiters) == ["p0"]
     assert not queue
 
 

@@ -60,6 +60,7 @@ class Committer:
 
     The second sets out while the first is under way, once enough wait to be worth a batch of their own: it
     locks, reads and decides while the first one is written and synced. The locks decide which commits first.
+    Of two, at most one is bulk work; beside it a single request is enough for a batch.
     """
 
     database: Database
@@ -127,18 +128,21 @@ class Committer:
 
     def _set_out(self) -> None:
         self._called = False
-        while self.queue and self._may_set_out():
-            batch = self.queue.take()
+        while (batch := self._next()) is not None:
             task = asyncio.create_task(self._fly(batch))
             self._in_flight[task] = batch
             task.add_done_callback(self._landed)
         if not self.queue and not self._in_flight:
             self._idle.set()
 
-    def _may_set_out(self) -> bool:
-        if not self._in_flight:
-            return True
-        return len(self._in_flight) < MOST_IN_FLIGHT and self.queue.singles >= self.worth_a_second
+    def _next(self) -> Batch | None:
+        """The batch that may set out now. Singles first: they are quick, and bulk work would hold them up."""
+        if len(self._in_flight) >= MOST_IN_FLIGHT:
+            return None
+        bulk = [batch.is_bulk for batch in self._in_flight.values()]
+        if self.queue.singles >= (self.worth_a_second if False in bulk else 1):
+            return self.queue.take_singles()
+        return self.queue.take_bulk() if self.queue.has_bulk and True not in bulk else None
 
     def _landed(self, task: asyncio.Task[None]) -> None:
         del self._in_flight[task]

@@ -1,8 +1,8 @@
-"""Who is committed next: single requests first, bulk work in the room that is left, each bulk in its turn.
+"""Who is committed next: single requests in their order, and beside them bulk work, each bulk in its turn.
 
-A single request never waits for more than the batch under way and a chunk of bulk work; a bulk is never starved
-by singles, because every batch keeps room for a chunk; and of several bulks each gets a chunk in turn. An
-all-or-nothing bulk cannot be cut: it is a batch of its own, and takes turns with the singles.
+Singles and bulk work are never in one batch, so that a single request never waits for a chunk to be decided
+and written with it. Chunks are small while there are singles or were a moment ago. Several bulks get a chunk in
+turn. An all-or-nothing bulk cannot be cut: it is a batch of its own.
 """
 
 import asyncio
@@ -17,7 +17,9 @@ from nostro.domain.ids import ObjectId
 from nostro.domain.requests import Request
 
 MAX_BATCH = 512
-CHUNK = 128
+CHUNK = 64
+# Whoever sends the next request when the last one is answered is back by then.
+BATCHES_UNTIL_QUIET = 8
 MAX_WAITING = 4096
 MAX_WAITING_IN_BULK = 40_000
 
@@ -41,10 +43,11 @@ class Waiter:
 
 
 class Batch(NamedTuple):
-    """What is committed together; `together`: all or nothing."""
+    """What is committed in one transaction; `together`: all or nothing."""
 
     waiters: Sequence[Waiter]
     together: bool = False
+    is_bulk: bool = False
 
 
 @dataclass
@@ -55,7 +58,7 @@ class Queue:
     _singles: deque[Waiter] = field(default_factory=deque)
     _bulks: deque[tuple[deque[Waiter], bool]] = field(default_factory=deque)
     _in_bulk: int = 0
-    _singles_had_their_turn: bool = False
+    _without_singles: int = BATCHES_UNTIL_QUIET
 
     def __bool__(self) -> bool:
         return bool(self._singles or self._bulks)
@@ -68,6 +71,10 @@ class Queue:
     def singles(self) -> int:
         """How many single requests wait."""
         return len(self._singles)
+
+    @property
+    def has_bulk(self) -> bool:
+        return bool(self._bulks)
 
     def add(self, waiter: Waiter) -> None:
         """Raises `Overloaded` when too many wait."""
@@ -82,27 +89,22 @@ class Queue:
         self._in_bulk += len(waiters)
         self._bulks.append((deque(waiters), together))
 
-    def take(self) -> Batch:
-        """The next batch; empty when nobody waits."""
-        if self._bulks and self._bulks[0][1] and (self._singles_had_their_turn or not self._singles):
-            self._singles_had_their_turn = False
-            group, _ = self._bulks.popleft()
-            self._in_bulk -= len(group)
-            return Batch(group, together=True)
-        self._singles_had_their_turn = True
-        room = self.max_batch - (self.chunk if self._bulks else 0)
-        batch = [self._singles.popleft() for _ in range(min(len(self._singles), room))]
-        if self._bulks and not self._bulks[0][1]:
-            batch += self._next_chunk(self.chunk if batch else self.max_batch)
-        return Batch(batch)
+    def take_singles(self) -> Batch:
+        """The single requests that wait, up to a batch."""
+        self._without_singles = 0
+        return Batch([self._singles.popleft() for _ in range(min(len(self._singles), self.max_batch))])
 
-    def _next_chunk(self, size: int) -> list[Waiter]:
+    def take_bulk(self) -> Batch:
+        """The next chunk of bulk work, or an all-or-nothing bulk whose turn it is. Some must wait."""
+        self._without_singles += 1
         bulk, together = self._bulks.popleft()
-        chunk = [bulk.popleft() for _ in range(min(len(bulk), size))]
+        quiet = self._without_singles > BATCHES_UNTIL_QUIET
+        most = len(bulk) if together else self.max_batch if quiet else self.chunk
+        chunk = [bulk.popleft() for _ in range(min(len(bulk), most))]
         self._in_bulk -= len(chunk)
         if bulk:
             self._bulks.append((bulk, together))
-        return chunk
+        return Batch(chunk, together, is_bulk=True)
 
     def expire(self, now: float) -> None:
         """Nothing was done for those whose deadline passed while they waited."""
