@@ -168,7 +168,7 @@ def _hot_statements() -> dict[str, tuple[list[str], int]]:
                 _quoted(plain_array([*range(1, BATCH + 1)] * 2)),
                 _quoted(plain_array(["DEBIT"] * BATCH + ["CREDIT"] * BATCH)),
                 *(_quoted(plain_array(ones * 2)), _quoted(plain_array([5] * 2 * BATCH))),
-                *["'{}'"] * 11,
+                *["'{}'"] * 14,
             ],
             60 * BATCH,
         ),

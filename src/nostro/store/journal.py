@@ -180,25 +180,30 @@ def _what_few_say(transactions: Sequence[Transaction]) -> list[str]:
 
 
 def _what_became_of(told: Sequence[Transaction], nth: dict[ObjectId, int]) -> list[str]:
-    """The columns of summaries; empty in a batch of plain transfers. Transactions of the batch are known by
-    their number in it, earlier ones by their position."""
+    """The columns of summaries, empty in a batch of plain transfers: first of holds placed now, then of earlier
+    transactions. Nobody can have asked for anything about a hold that was not committed."""
     if not told:
         return _NOTHING_TOLD
+    placed = [t for t in told if t.id in nth]
+    earlier = [t for t in told if t.id not in nth]
     return [
-        sparse_array([nth.get(t.id) for t in told]),
-        sparse_array([None if t.id in nth else t.position for t in told]),
-        plain_array([t.amount for t in told]),
-        plain_array([t.captured for t in told]),
-        plain_array([t.let_go for t in told]),
-        plain_array([t.reversed for t in told]),
-        plain_array([t.status.value for t in told]),
-        bytes_array([t.from_account for t in told]),
-        sparse_array([t.expires_at for t in told], moment),
-        sparse_array([t.failure_reason for t in told], quoted),
+        plain_array([nth[t.id] for t in placed]),
+        plain_array([t.amount for t in placed]),
+        bytes_array([t.from_account for t in placed]),
+        sparse_array([t.expires_at for t in placed], moment),
+        plain_array([t.position for t in earlier]),
+        plain_array([t.amount for t in earlier]),
+        plain_array([t.captured for t in earlier]),
+        plain_array([t.let_go for t in earlier]),
+        plain_array([t.reversed for t in earlier]),
+        plain_array([t.status.value for t in earlier]),
+        bytes_array([t.from_account for t in earlier]),
+        sparse_array([t.expires_at for t in earlier], moment),
+        sparse_array([t.failure_reason for t in earlier], quoted),
     ]
 
 
-_NOTHING_TOLD = ["{}"] * 10
+_NOTHING_TOLD = ["{}"] * 13
 
 
 async def commit(connection: Connection) -> None:

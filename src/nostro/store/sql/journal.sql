@@ -121,7 +121,7 @@ SELECT base, quote, rate, maker FROM rates;
 
 -- name: write_batch
 -- Holds afterwards: the batch's transactions have the next positions, their entries stand under them, the heads of the
--- accounts moved with them, and summaries tell what became of holds, those placed now ($36) and earlier ones ($37), and of
+-- accounts moved with them, and summaries tell what became of holds, those placed now ($36) and earlier ones ($40), and of
 -- movements that flow back; all in one statement, which the trigger entries_balance insists on.
 -- journal_head is the last row locked before COMMIT, by every writer: positions follow the commit order.
 -- An array that is shorter than the others stands for NULLs: most transactions need the first ten only.
@@ -159,15 +159,20 @@ WITH head AS (
     FROM head, unnest($29::text::bytea[], $30::text::bigint[], $31::text::bigint[], $32::text::text[],
                       $33::text::bigint[], $34::text::bigint[], $35::text::timestamptz[])
            AS n (account_id, seq, nth, direction, amount, balance_after, effective_at)
+), placed AS (
+  INSERT INTO summaries (position, amount, status, account_id, expires_at, updated_at)
+  SELECT head.before + n.nth, n.amount, 'PENDING', n.account_id, n.expires_at, $1
+    FROM head, unnest($36::text::bigint[], $37::text::bigint[], $38::text::bytea[], $39::text::timestamptz[])
+           AS n (nth, amount, account_id, expires_at)
 ), summed AS (
   INSERT INTO summaries (position, amount, captured, released, reversed, status, account_id, expires_at,
                          failure_reason, updated_at)
-  SELECT coalesce(head.before + n.nth, n.position), n.amount, n.captured, n.released, n.reversed,
-         n.status::transaction_status, n.account_id, n.expires_at, n.failure_reason, $1
-    FROM head, unnest($36::text::bigint[], $37::text::bigint[], $38::text::bigint[], $39::text::bigint[],
-                      $40::text::bigint[], $41::text::bigint[], $42::text::text[], $43::text::bytea[],
-                      $44::text::timestamptz[], $45::text::text[])
-           AS n (nth, position, amount, captured, released, reversed, status, account_id, expires_at, failure_reason)
+  SELECT n.position, n.amount, n.captured, n.released, n.reversed, n.status::transaction_status, n.account_id,
+         n.expires_at, n.failure_reason, $1
+    FROM unnest($40::text::bigint[], $41::text::bigint[], $42::text::bigint[], $43::text::bigint[],
+                $44::text::bigint[], $45::text::text[], $46::text::bytea[], $47::text::timestamptz[],
+                $48::text::text[])
+           AS n (position, amount, captured, released, reversed, status, account_id, expires_at, failure_reason)
   ON CONFLICT (position) DO UPDATE
      SET captured = excluded.captured, released = excluded.released, reversed = excluded.reversed,
          status = excluded.status, expires_at = excluded.expires_at, failure_reason = excluded.failure_reason,
