@@ -206,7 +206,7 @@ def test_a_page_of_transactions_costs_its_own_entries_not_the_ledger(dsn: str) -
     planner = Planner(dsn, _WAITS)
     planner.run("ANALYZE")
     own = _quoted(bytes_array(IDS[:2])) + "::bytea[]"
-    scanned, pages = planner.explain("page_of_transactions", own, "NULL", "6", "6", "0", *["NULL"] * 11)
+    scanned, pages = planner.explain("page_of_transactions", own, "NULL", "6", "6", "0", *["NULL"] * 12)
     planner.close()
     assert not scanned & {"transactions", "entries", "accounts"}, scanned
     assert pages <= 200, f"{pages} pages"
@@ -254,12 +254,23 @@ def test_a_balance_of_the_past_is_found_by_halving(hot: str) -> None:
     assert pages <= 400, f"{pages} pages"
 
 
-@pytest.mark.parametrize("before", ["NULL", str(TRANSACTIONS + LONG // 2), str(TRANSACTIONS + 60)])
-def test_a_page_of_transactions_costs_the_same_wherever_it_is(hot: str, before: str) -> None:
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("NULL", "NULL"),
+        (str(TRANSACTIONS + LONG // 2), "NULL"),
+        (str(TRANSACTIONS + 60), "NULL"),
+        ("NULL", str(TRANSACTIONS + LONG - 60)),
+        ("NULL", str(TRANSACTIONS + LONG // 2)),
+    ],
+)
+def test_a_page_of_transactions_costs_the_same_wherever_it_is(hot: str, before: str, after: str) -> None:
     planner = Planner(hot, _WAITS | {"plan_cache_mode": "force_generic_plan"})
     planner.run("ANALYZE")
     own = _quoted(bytes_array([_hex(HOT)])) + "::bytea[]"
-    scanned, pages = planner.explain("page_of_transactions", own, before, "51", "51", "0", *["NULL"] * 11)
+    scanned, pages = planner.explain(
+        "page_of_transactions", own, before, "51", "51", "0", *["NULL"] * 11, after
+    )
     planner.close()
     assert not scanned & {"transactions", "entries", "accounts"}, scanned
     assert pages <= 51 * 40, f"{pages} pages"

@@ -72,6 +72,29 @@ def test_a_list_turned_by_cursor_is_whole_while_money_moves(house: House, limit:
     assert len(seen) == 10
 
 
+@pytest.mark.parametrize(("limit", "query"), [(1, {}), (3, {}), (50, {}), (2, {"status": "COMPLETED"})])
+def test_a_list_is_read_back_and_what_is_new_is_found(house: House, limit: int, query: dict[str, str]) -> None:
+    ann, first = house.funded(100)
+    second = ann.open_account()
+    for number in range(9):
+        _send(ann, first, second, 1, **({"hold": True} if number % 3 == 0 else {}))
+    pages = [_list(ann, limit=limit, **query)]
+    while pages[-1]["more"]:
+        pages.append(_list(ann, limit=limit, cursor=pages[-1]["nextCursor"]))
+    back = pages[-1]
+    for page in pages[-2::-1]:
+        back = _list(ann, limit=limit, cursor=back["previousCursor"])
+        assert _ids(back) == _ids(page)
+        assert back["more"]
+    assert _ids(_list(ann, limit=limit, cursor=back["previousCursor"])) == []
+    new = [_send(ann, first, second, 1) for _ in range(5)]
+    seen: list[str] = []
+    while found := _ids(back := _list(ann, limit=limit, cursor=back["previousCursor"])):
+        seen = found + seen
+    assert seen == new[::-1]
+    assert _ids(_list(ann, limit=2, cursor=back["nextCursor"]))[:1] == new[-1:]
+
+
 def test_filters_narrow_the_list_on_every_page(house: House) -> None:
     ann, first = house.funded(100)
     second = ann.open_account()

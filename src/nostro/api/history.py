@@ -75,8 +75,7 @@ async def list_transactions(request: Request, desk: Desk) -> Response:
     }
     if place is None:
         document |= {"total": page.total, "skip": skip}
-    onwards = cursors(listed, query, page.older, None)
-    return json_answer(200, document | {name: onwards[name] for name in ("nextCursor", "more")})
+    return json_answer(200, document | cursors(listed, query, page.older, page.newer))
 
 
 def cursors(of: str, query: Query, onwards: Place | None, backwards: Place | None) -> Document:

@@ -41,12 +41,13 @@ class EntriesPage(NamedTuple):
 
 
 class TransactionsPage(NamedTuple):
-    """`total`: of everything, or of what was looked at for a filter. `older`: where the list goes on, if
-    it does."""
+    """`total`: of everything, or of what was looked at for a filter. `older`: where the list goes on, if it
+    does; `newer`: where it is read back, and where what is new will be found."""
 
     transactions: list[SeenTransaction]
     total: int
     older: Place | None
+    newer: Place
 
 
 class Series(NamedTuple):
@@ -92,24 +93,26 @@ class History:
         self, own: Sequence[ObjectId], filters: Filters, place: Place | None, *, limit: int, skip: int = 0
     ) -> TransactionsPage:
         """Movements of the accounts and holds on them, newest first; `skip` only without a place."""
-        narrowed = filters != Filters()
+        narrowed, backwards = filters != Filters(), place is not None and not place.older
         looked_at = limit + skip + 1
         if narrowed:
             looked_at = max(looked_at, MOST_LOOKED_AT // max(len(own), 1))
+        edge = min(max(place.edge, 0), INT64_MAX) if place else None
         async with self.database.connection() as connection:
             page = await transactions.page_of_transactions(
                 connection,
                 own,
                 filters,
-                before=min(max(place.edge, 0), INT64_MAX) if place else None,
+                before=None if backwards else edge,
+                after=edge if backwards else None,
                 looked_at=looked_at,
                 limit=limit + 1,
                 skip=skip,
             )
             total = page.total if narrowed or place else await transactions.count_transactions(connection, own)
-        found = page.found[:limit]
-        edge = found[-1].transaction.position if len(page.found) > limit else page.horizon
-        return TransactionsPage(found, total, Place(edge, older=True) if edge else None)
+        found = page.found[-limit:] if backwards else page.found[:limit]
+        left_out = len(page.found) > limit
+        return TransactionsPage(found, total, *_sides(found, edge, page.horizon, backwards, left_out))
 
     async def balance_at(
         self, viewer: User, account: ObjectId, effective_at: datetime | None, known_at: datetime | None
@@ -155,6 +158,24 @@ async def span_seen_by(
     if span is None:
         raise UnknownAccount
     return span
+
+
+def _sides(
+    found: Sequence[SeenTransaction], edge: int | None, horizon: int, backwards: bool, left_out: bool
+) -> tuple[Place | None, Place]:
+    """Where a page of transactions goes on: with what is older, if there may be any, and with what is newer.
+
+    `edge`: where it began. `horizon`: how far it looked. `left_out`: there was more than it has room for.
+    """
+    positions = [seen.transaction.position for seen in found]
+    if backwards:
+        began = edge or 0
+        newest = positions[0] if positions else began
+        reached = newest if left_out or horizon == INT64_MAX else horizon
+        return Place(positions[-1] if positions else began + 1, older=True), Place(reached, older=False)
+    reached = positions[-1] if left_out else horizon
+    newest = positions[0] if positions else max((edge or horizon) - 1, 0)
+    return Place(reached, older=True) if reached else None, Place(newest, older=False)
 
 
 def _only(viewer: User | None) -> ObjectId | None:

@@ -53,7 +53,8 @@ async def transactions_by_key(connection: Connection, user: ObjectId, key: str) 
 
 
 class TransactionsPage(NamedTuple):
-    """`total`: how many were kept of what was looked at. Everything from position `horizon` on was; 0: all."""
+    """`total`: how many were kept of what was looked at: everything between the position asked from and
+    `horizon`, which lies beyond all there is when nothing is left."""
 
     found: list[SeenTransaction]
     total: int
@@ -65,12 +66,14 @@ async def page_of_transactions(
     accounts: Sequence[ObjectId],
     filters: Filters,
     *,
-    before: int | None,
+    before: int | None = None,
+    after: int | None = None,
     looked_at: int,
     limit: int,
     skip: int = 0,
 ) -> TransactionsPage:
-    """What the filters keep of the newest `looked_at` lines of each account before a position, newest first."""
+    """What the filters keep of the newest `looked_at` lines of each account before a position, or of the oldest
+    after one; newest first."""
     rows = await connection.fetch(
         SQL["page_of_transactions"],
         accounts,
@@ -89,6 +92,7 @@ async def page_of_transactions(
         filters.reference,
         filters.text,
         filters.metadata,
+        after,
     )
     found = [_seen(row) for row in rows if row["position"] is not None]
     return TransactionsPage(found, rows[0]["total"], rows[0]["horizon"])

@@ -3,6 +3,7 @@
 from typing import Final
 
 from nostro.api.bulk import MOST_TOGETHER, MOST_TRANSFERS
+from nostro.api.history import cursors
 from nostro.api.openapi.accounts import PAGE_FIELDS, PAGE_RULE
 from nostro.api.openapi.description import Access, Body, Description, Descriptions, Json, Success
 from nostro.api.openapi.history import CURSORS, FILTER_PARAMETERS, FILTER_RULES
@@ -51,6 +52,7 @@ from nostro.domain.errors import (
     SystemAccountNotFound,
     UnknownAccount,
 )
+from nostro.domain.history import Place
 from nostro.ledger.history import MOST_LOOKED_AT
 
 _TAG: Final = "Transactions"
@@ -124,8 +126,8 @@ def _page(name: str, summary: str, text: str, *parameters: str) -> Description:
         name=name,
         tag=_TAG,
         summary=summary,
-        text=f"{text} Movements, and holds that one has placed. What is kept can be narrowed as a history "
-        f"can; then a page looks at {MOST_LOOKED_AT} lines at most, counts those in `total`, and may be "
+        text=f"{text} Movements, holds that one has placed, and holds that are meant for one. What is kept can "
+        f"be narrowed as a history can; then a page looks at {MOST_LOOKED_AT} lines at most, counts those in `total`, and may be "
         f"short and go on. With `cursor`, which is the way through a long list, there is neither `total` "
         f"nor `skip`.",
         access=Access.USER,
@@ -133,17 +135,14 @@ def _page(name: str, summary: str, text: str, *parameters: str) -> Description:
         answers=(
             Success(
                 "One page, newest first.",
-                {"transactions": list_of("SeenTransaction"), "total": COUNT}
-                | PAGE_FIELDS
-                | {name: CURSORS[name] for name in ("nextCursor", "more")},
+                {"transactions": list_of("SeenTransaction"), "total": COUNT} | PAGE_FIELDS | CURSORS,
                 {
                     "transactions": [SEEN_TRANSFER],
                     "total": 1,
                     "limit": 50,
                     "skip": 0,
-                    "nextCursor": None,
-                    "more": False,
-                },
+                }
+                | cursors("transactions of a user", {}, None, Place(SEEN_TRANSFER["position"], older=False)),
                 optional=("total", "skip"),
             ),
         ),

@@ -26,15 +26,18 @@ SELECT r.* FROM transactions t JOIN transaction_rows r ON r.position = t.positio
  ORDER BY t.position;
 
 -- name: page_of_transactions
--- Transactions of the accounts $1 (all of one owner) before position $2 (NULL: from the newest on) that the filters
--- keep, newest first, $4 of them after skipping $5. Three streams for each account, each through its own index: its
--- entries, its holds, and the holds that are meant for it. Of each the newest $3 are looked at; above the horizon, the lowest of a
--- stream that has more, all streams are whole, and nothing below it is told. So a page costs the same wherever it
--- is. There is always a row: without a position when nothing was found.
+-- Transactions of the accounts $1 (all of one owner) that the filters keep, newest first, $4 of them after skipping $5:
+-- the newest before position $2 (NULL: of all), or the oldest after position $17 (NULL: not asked for). Three streams for
+-- each account, each through its own index: its entries, its holds, and the holds that are meant for it. Of each $3 are
+-- looked at, from that position on. Up to the horizon, where the first stream that has more breaks off, all streams are
+-- whole, and nothing beyond it is told. So a page costs the same wherever it is. There is always a row: without a
+-- position when nothing was found.
 WITH own AS (
   SELECT a.id,
-         CASE WHEN $6::timestamptz IS NULL THEN 0
-              ELSE last_seq_at(a.id, $6::timestamptz - interval '1 microsecond') END AS bottom,
+         greatest(
+           CASE WHEN $6::timestamptz IS NULL THEN 0
+                ELSE last_seq_at(a.id, $6::timestamptz - interval '1 microsecond') END,
+           CASE WHEN $17::bigint IS NULL THEN 0 ELSE last_seq_before(a.id, $17) END) AS bottom,
          least(
            CASE WHEN $7::timestamptz IS NULL THEN a.last_seq
                 ELSE last_seq_at(a.id, $7::timestamptz - interval '1 microsecond') END,
@@ -51,24 +54,47 @@ WITH own AS (
 ), lines AS (
   SELECT own.id, 1 AS stream, e.position
     FROM own, LATERAL (SELECT e.position FROM entries e
-                        WHERE e.account_id = own.id AND e.seq > own.bottom AND e.seq <= own.top
+                        WHERE $17::bigint IS NULL
+                          AND e.account_id = own.id AND e.seq > own.bottom AND e.seq <= own.top
                         ORDER BY e.seq DESC LIMIT $3) AS e
+  UNION ALL
+  SELECT own.id, 1, e.position
+    FROM own, LATERAL (SELECT e.position FROM entries e
+                        WHERE $17::bigint IS NOT NULL
+                          AND e.account_id = own.id AND e.seq > own.bottom AND e.seq <= own.top
+                        ORDER BY e.seq LIMIT $3) AS e
   UNION ALL
   SELECT own.id, 2, placed.position
     FROM own, LATERAL (SELECT t.position FROM transactions t
-                        WHERE t.from_account = own.id AND t.kind = 'HOLD' AND ($2::bigint IS NULL OR t.position < $2)
+                        WHERE $17::bigint IS NULL AND t.from_account = own.id AND t.kind = 'HOLD'
+                          AND ($2::bigint IS NULL OR t.position < $2)
                         ORDER BY t.position DESC LIMIT $3) AS placed
+  UNION ALL
+  SELECT own.id, 2, placed.position
+    FROM own, LATERAL (SELECT t.position FROM transactions t
+                        WHERE t.from_account = own.id AND t.kind = 'HOLD' AND t.position > $17
+                        ORDER BY t.position LIMIT $3) AS placed
   UNION ALL
   SELECT own.id, 3, meant.position
     FROM own, LATERAL (SELECT t.position FROM transactions t
-                        WHERE t.to_account = own.id AND t.kind = 'HOLD' AND ($2::bigint IS NULL OR t.position < $2)
+                        WHERE $17::bigint IS NULL AND t.to_account = own.id AND t.kind = 'HOLD'
+                          AND ($2::bigint IS NULL OR t.position < $2)
                         ORDER BY t.position DESC LIMIT $3) AS meant
+  UNION ALL
+  SELECT own.id, 3, meant.position
+    FROM own, LATERAL (SELECT t.position FROM transactions t
+                        WHERE t.to_account = own.id AND t.kind = 'HOLD' AND t.position > $17
+                        ORDER BY t.position LIMIT $3) AS meant
 ), horizon AS (
-  SELECT coalesce(max(lowest), 0) AS position
-    FROM (SELECT min(position) AS lowest FROM lines GROUP BY id, stream HAVING count(*) >= $3) AS more
+  SELECT CASE WHEN $17::bigint IS NULL THEN coalesce(max(lowest), 0)
+         ELSE coalesce(min(highest), 9223372036854775807) END AS position
+    FROM (SELECT min(position) AS lowest, max(position) AS highest
+            FROM lines GROUP BY id, stream HAVING count(*) >= $3) AS more
 ), matched AS (
   SELECT t.position
-    FROM (SELECT DISTINCT l.position FROM lines l, horizon h WHERE l.position >= h.position) AS looked
+    FROM (SELECT DISTINCT l.position FROM lines l, horizon h
+           WHERE CASE WHEN $17::bigint IS NULL THEN l.position >= h.position ELSE l.position <= h.position END)
+         AS looked
     JOIN transactions t ON t.position = looked.position
     JOIN currencies c ON c.code = t.currency
     LEFT JOIN summaries s ON s.position = t.position
@@ -86,7 +112,8 @@ WITH own AS (
           OR strpos(lower(concat_ws(E'\n', t.description, t.reference)), lower($15)) > 0)
      AND ($16::text[] IS NULL OR t.metadata @> ANY ($16::text[]::jsonb[]))
 ), kept AS (
-  SELECT position FROM matched ORDER BY position DESC LIMIT $4 OFFSET $5
+  SELECT position FROM matched
+   ORDER BY CASE WHEN $17::bigint IS NULL THEN position ELSE -position END DESC LIMIT $4 OFFSET $5
 )
 SELECT h.position AS horizon, (SELECT count(*) FROM matched) AS total, r.*, f.owner AS from_owner, g.owner AS to_owner,
        fu.name AS from_name, fu.email AS from_email, gu.name AS to_name, gu.email AS to_email
