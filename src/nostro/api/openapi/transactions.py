@@ -127,9 +127,9 @@ def _page(name: str, summary: str, text: str, *parameters: str) -> Description:
         tag=_TAG,
         summary=summary,
         text=f"{text} Movements, holds that one has placed, and holds that are meant for one. What is kept can "
-        f"be narrowed as a history can; then a page looks at {MOST_LOOKED_AT} lines at most, counts those in `total`, and may be "
-        f"short and go on. With `cursor`, which is the way through a long list, there is neither `total` "
-        f"nor `skip`.",
+        f"be narrowed as a history can; then a page looks at {MOST_LOOKED_AT} lines at most, counts those in "
+        f"`total`, and may be short and go on. With `cursor`, which is the way through a long list, there is "
+        f"neither `total` nor `skip`.",
         access=Access.USER,
         parameters=(*parameters, *FILTER_PARAMETERS, "limit", "skip", "cursor"),
         answers=(
