@@ -59,6 +59,12 @@ class Scene:
     def pay(self, key: str | None = None) -> "asyncio.Task[Any]":
         return asyncio.create_task(send(self.ledger, self.claims, self.source, self.target, "1", key))
 
+    def wished(self, count: int) -> list[Any]:
+        return [
+            transfer_request(self.claims, fresh_key(), self.source, self.target, Amount(1, 0))
+            for _ in range(count)
+        ]
+
     async def until(self, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(10):
             while not condition():  # noqa: ASYNC110 - no event of ours tells of it
@@ -118,14 +124,7 @@ async def test_a_second_batch_sets_out_when_enough_wait_and_never_a_third(scene:
 
 async def test_a_single_request_sets_out_beside_bulk_work_and_alone(scene: Scene) -> None:
     committer = scene.ledger.transfers.committer
-
-    def wished(count: int) -> list[Any]:
-        return [
-            transfer_request(scene.claims, fresh_key(), scene.source, scene.target, Amount(1, 0))
-            for _ in range(count)
-        ]
-
-    bulk = committer.enqueue_bulk(wished(60), together=False)
+    bulk = committer.enqueue_bulk(scene.wished(60), together=False)
     await scene.until(lambda: scene.begun == 1)
     single = scene.pay()
     await scene.until(lambda: scene.begun == 2)
@@ -134,6 +133,21 @@ async def test_a_single_request_sets_out_beside_bulk_work_and_alone(scene: Scene
     assert [type(outcome) for outcome in outcomes] == [Posted] * 61
     assert sorted(scene.sizes)[0] == 1
     assert sum(scene.sizes) == 61
+
+
+async def test_bulk_work_is_not_starved_by_single_requests(scene: Scene) -> None:
+    committer = scene.ledger.transfers.committer
+    committer.worth_a_second = 8
+    first = await scene.first_at_the_gate()
+    many = [scene.pay() for _ in range(40)]
+    await asyncio.sleep(0)  # all of them wait, and nobody was called yet
+    bulk = committer.enqueue_bulk(scene.wished(3), together=False)
+    await scene.until(lambda: scene.begun == 2)
+    assert not committer.queue.has_bulk
+    assert committer.queue.singles == 40
+    scene.gate.set()
+    assert codes(await asyncio.gather(first, *many)) == {"posted": 41}
+    assert [type(outcome) for outcome in await asyncio.gather(*bulk)] == [Posted] * 3
 
 
 async def test_beyond_the_limit_of_the_queue_nothing_is_done(scene: Scene) -> None:

@@ -136,13 +136,15 @@ class Committer:
             self._idle.set()
 
     def _next(self) -> Batch | None:
-        """The batch that may set out now. Singles first: they are quick, and bulk work would hold them up."""
+        """The batch that may set out now. Singles first, because they are quick; but with some of them under
+        way it is the turn of bulk work, which they would otherwise starve."""
         if len(self._in_flight) >= MOST_IN_FLIGHT:
             return None
-        bulk = [batch.is_bulk for batch in self._in_flight.values()]
-        if self.queue.singles >= (self.worth_a_second if False in bulk else 1):
-            return self.queue.take_singles()
-        return self.queue.take_bulk() if self.queue.has_bulk and True not in bulk else None
+        under_way = {batch.is_bulk for batch in self._in_flight.values()}
+        if self.queue.has_bulk and True not in under_way and (False in under_way or not self.queue.singles):
+            return self.queue.take_bulk()
+        enough = self.worth_a_second if False in under_way else 1
+        return self.queue.take_singles() if self.queue.singles >= enough else None
 
     def _landed(self, task: asyncio.Task[None]) -> None:
         del self._in_flight[task]
