@@ -152,7 +152,7 @@ def house(house_of: Callable[[str], House]) -> House:
     return house_of("backend-ledger")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def staff(house: House) -> Callable[[str], Person]:
     """A user of the house with a role that only the command line gives."""
     return house.staff

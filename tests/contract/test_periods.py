@@ -18,11 +18,6 @@ def house(open_house: Callable[..., House]) -> House:
     return open_house()
 
 
-@pytest.fixture(scope="module")
-def staff(house: House) -> Staff:
-    return house.staff
-
-
 def _funded(house: House, currency: str) -> tuple[Person, str, str]:
     """Ann with two accounts in the currency, 100 in the first."""
     house.system.open_account(currency=currency)

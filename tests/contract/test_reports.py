@@ -20,11 +20,6 @@ def house(open_house: Callable[..., House]) -> House:
     return open_house()
 
 
-@pytest.fixture(scope="module")
-def staff(house: House) -> Staff:
-    return house.staff
-
-
 def _report(person: Person, name: str, **query: object) -> dict[str, Any]:
     answer = person.get(f"/api/reports/{name}?{urlencode(query)}")
     assert answer.status_code == 200, answer.text

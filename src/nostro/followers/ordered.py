@@ -76,7 +76,6 @@ class Publisher:
             began = asyncio.get_running_loop().time()
             events = await self._read(position)
             if not events:
-                # Not wait_for: until Python 3.12 it can swallow a cancellation that comes as it is done.
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(self._terms.lease_s / 3):
                         replays = await self._watch.beyond(position, replays)

@@ -112,7 +112,6 @@ class Senders:
 
     async def _woken(self, after_s: float) -> None:
         """Return when something was found or a sender is free, or after a while."""
-        # Not wait_for: until Python 3.12 it can swallow a cancellation that comes as it is done.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(after_s):
                 await self._found.wait()

@@ -117,7 +117,6 @@ class Tail:
         try:
             while self._joining or self._listening:
                 pause_s = await self._look()
-                # Not wait_for: until Python 3.12 it can swallow a cancellation that comes as it is done.
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(pause_s):
                         await self._joined.wait()
