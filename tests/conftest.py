@@ -17,6 +17,7 @@ import pytest
 from nostro.domain.money import Currency
 from nostro.embedded import EmbeddedPostgres, Server
 from nostro.ledger.service import Ledger, open_ledger
+from nostro.logs import configure_logs
 from nostro.store.migrate import ensure_database, migrate
 
 TEMPLATE = "nostro_template"
@@ -25,6 +26,13 @@ JWT_SECRET = "a-secret-that-only-the-tests-know-0123456789"
 OURS = ("NOSTRO_", "JWT_", "SMTP_", "EMAIL_", "CLIENT_", "REFRESH_", "OAUTH_")
 _SOURCE = Path(__file__).parent.parent / "src"
 _numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def logs_of_the_service() -> None:
+    """What is logged in this process looks as it does in the service. The library's own way of printing a traceback
+    takes seconds, in the event loop, while batches have five."""
+    configure_logs()
 
 
 @pytest.fixture(scope="session")
