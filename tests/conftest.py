@@ -30,8 +30,8 @@ _numbers = itertools.count(1)
 
 @pytest.fixture(scope="session", autouse=True)
 def logs_of_the_service() -> None:
-    """What is logged in this process looks as it does in the service. The library's own way of printing a traceback
-    takes seconds, in the event loop, while batches have five."""
+    """What is logged in this process looks as it does in the service. The library's own way of printing a
+    traceback takes seconds, in the event loop, while batches have five."""
     configure_logs()
 
 
