@@ -81,6 +81,12 @@ async def send(  # noqa: PLR0917 - as one says it: who, from where, to where, ho
         return refusal
 
 
+def under_the_lock(*ledgers: Ledger) -> None:
+    """From now on they lock first and read then, as every batch does that the short way cannot take."""
+    for ledger in ledgers:
+        ledger.transfers.committer.optimistic = False
+
+
 def codes(outcomes: Iterable[Posted | NostroError]) -> Counter[str]:
     """How often each answer was given: posted, replayed, or the code of a refusal."""
     return Counter(

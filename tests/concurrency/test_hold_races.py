@@ -23,7 +23,7 @@ from nostro.ledger.follow_ups import follow_up_request
 from nostro.ledger.service import Ledger
 from nostro.store import journal
 from nostro.store.queries import SQL
-from tests.concurrency.bank import Bank, codes, fresh_key, send, token_of
+from tests.concurrency.bank import Bank, codes, fresh_key, send, token_of, under_the_lock
 from tests.concurrency.conftest import Rivals
 from tests.concurrency.rendezvous import Rendezvous, meeting_before
 
@@ -66,6 +66,7 @@ class Scene:
         self.bank = await Bank.open(self.rivals[0])
         self.ann, self.bob = await self.bank.person(), await self.bank.person()
         self.source, self.target = await self.bank.account(self.ann, 100), await self.bank.account(self.bob)
+        under_the_lock(*self.rivals)
         return self
 
     async def hold(self, rupees: str = "60", expires_in_s: int | None = None) -> ObjectId:

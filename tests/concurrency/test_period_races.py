@@ -16,7 +16,7 @@ from nostro.domain.money import Amount
 from nostro.domain.requests import Terms
 from nostro.store import journal
 from nostro.store.queries import SQL
-from tests.concurrency.bank import Bank, fresh_key, token_of
+from tests.concurrency.bank import Bank, fresh_key, token_of, under_the_lock
 from tests.concurrency.conftest import Rivals
 from tests.concurrency.rendezvous import Rendezvous
 from tests.concurrency.test_races import Patch, as_superuser
@@ -33,6 +33,7 @@ SELECT count(*) FROM entries e
 async def post_while_closing(rivals: Rivals, url: str, patch: Patch, *, closed_before: bool) -> int:
     """How many entries stand behind the closing of the period they fall into."""
     one, other = rivals
+    under_the_lock(one)
     bank = await Bank.open(one)
     ann = await bank.person()
     source, target = await bank.account(ann, 100), await bank.account(ann)

@@ -18,11 +18,11 @@ from nostro.domain.account import AccountStatus
 from nostro.domain.errors import NostroError
 from nostro.domain.ids import ObjectId
 from nostro.domain.posting import decide
-from nostro.ledger.committer import Committer
+from nostro.ledger.attempts import Attempts
 from nostro.ledger.identity import new_id
 from nostro.store import journal
 from nostro.store.queries import SQL
-from tests.concurrency.bank import Bank, codes, fresh_key, send, token_of
+from tests.concurrency.bank import Bank, codes, fresh_key, send, token_of, under_the_lock
 from tests.concurrency.conftest import Rivals
 from tests.concurrency.rendezvous import Rendezvous, meeting_before
 
@@ -62,6 +62,7 @@ async def spend_twice_at_once(rivals: Rivals, url: str, patch: Patch) -> Counter
     ann, bob = await bank.person(), await bank.person()
     source = await bank.account(ann, 100)
     targets = [await bank.account(bob) for _ in rivals]
+    under_the_lock(*rivals)
     async with Rendezvous(url) as meeting:
         patch.setattr(journal, "write_batch", meeting_before(journal.write_batch, meeting))
         outcomes = await asyncio.gather(
@@ -137,6 +138,7 @@ async def pay_each_other_at_once(
     bank = await Bank.open(rivals[0])
     ann = await bank.person()
     one, other = await bank.account(ann, 100), await bank.account(ann, 100)
+    under_the_lock(*rivals)
     lock_accounts, turns = journal.lock_accounts, iter(range(100))
 
     async def one_by_one(connection: Any, wanted: list[ObjectId], parents: list[ObjectId]) -> Any:
@@ -185,20 +187,20 @@ async def test_locks_in_two_orders_deadlock_and_even_that_reaches_no_client(
 
 
 async def keys_read_before_the_lock(
-    meeting: Rendezvous, committer: Committer, connection: Any, batch: Any
+    meeting: Rendezvous, attempts: Attempts, connection: Any, batch: Any
 ) -> Any:
-    """Committer._transact as it must not be."""
+    """Attempts.under_lock as it must not be."""
     requests = [waiter.request for waiter in batch.waiters]
     await journal.begin(connection)
     books = await journal.read_books(connection, requests, {}, None, new_id)
     await meeting.arrive()
     wanted = {account for r in requests for account in (r.from_account, r.to_account)}
     books.accounts, _ = await journal.lock_accounts(connection, list(wanted))
-    outcomes = decide(requests, books, committer.policy)
+    outcomes = decide(requests, books, attempts.policy)
     if books.transactions:
         await journal.write_batch(connection, books)
     await journal.commit(connection)
-    return outcomes
+    return list(zip(batch.waiters, outcomes, strict=True))
 
 
 async def send_one_key_twice_at_once(
@@ -210,13 +212,14 @@ async def send_one_key_twice_at_once(
     sources = [await bank.account(ann, 100) for _ in rivals]
     targets = [await bank.account(ann) for _ in rivals]
     claims, key = token_of(ann), fresh_key()
+    under_the_lock(*rivals)
     async with Rendezvous(url) as meeting:
         if key_first:
 
-            async def transact(committer: Committer, connection: Any, batch: Any) -> Any:
-                return await keys_read_before_the_lock(meeting, committer, connection, batch)
+            async def attempt(attempts: Attempts, connection: Any, batch: Any) -> Any:
+                return await keys_read_before_the_lock(meeting, attempts, connection, batch)
 
-            patch.setattr(Committer, "_transact", transact)
+            patch.setattr(Attempts, "under_lock", attempt)
         else:
             patch.setattr(journal, "write_batch", meeting_before(journal.write_batch, meeting))
         outcomes = await asyncio.gather(
@@ -291,6 +294,7 @@ async def hold_a_transfer_while(
     rivals: Rivals, url: str, patch: Patch, transfer: Awaitable[Any], change: Callable[[], Awaitable[Any]]
 ) -> list[Any]:
     """Hold `transfer` where it is about to write until `change` is done, or waits for it; both results."""
+    under_the_lock(*rivals)
     about_to_write, changed = asyncio.Event(), asyncio.Event()
     write_batch = journal.write_batch
 
@@ -435,6 +439,7 @@ async def pay_one_account_at_once(rivals: Rivals, url: str, patch: Patch) -> int
     ann = await bank.person()
     hot = await bank.account(ann)
     sources = [await bank.account(ann, 100) for _ in rivals]
+    under_the_lock(*rivals)
     async with Rendezvous(url) as meeting:
         patch.setattr(journal, "write_batch", meeting_before(journal.write_batch, meeting))
         outcomes = await asyncio.gather(
@@ -495,6 +500,7 @@ async def test_a_process_that_remembers_good_tokens_is_found_out(rivals: Rivals,
         known_good.update({request.claims.digest for request in batch} - books.revoked)
         return books
 
+    under_the_lock(*rivals)
     monkeypatch.setattr(journal, "read_books", read_with_memory)
     assert await log_out_while_sending(rivals) == {"posted": 20}
 
@@ -512,6 +518,7 @@ async def what_a_reader_misses(rivals: Rivals, url: str, patch: Patch) -> int:
     bank = await Bank.open(rivals[0])
     ann = await bank.person()
     accounts = [await bank.account(ann, 100) for _ in range(4)]
+    under_the_lock(*rivals)
     about_to_commit, acknowledged = asyncio.Event(), asyncio.Event()
     commit = journal.commit
 

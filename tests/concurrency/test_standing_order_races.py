@@ -20,7 +20,7 @@ from nostro.ledger.standing_orders_runner import AT_ONCE, StandingOrderRunner
 from nostro.ledger.transfers import Transfers
 from nostro.store import journal, standing_orders
 from nostro.store.users import User
-from tests.concurrency.bank import Bank, fresh_key, token_of
+from tests.concurrency.bank import Bank, fresh_key, token_of, under_the_lock
 from tests.concurrency.conftest import Rivals
 from tests.concurrency.rendezvous import Rendezvous
 
@@ -339,6 +339,7 @@ async def test_a_change_that_meets_the_transfer_waits_for_it_and_writes_it_down(
     scene: Scene, database_url: str, monkeypatch: Patch, act: Act
 ) -> None:
     """The transfer has been decided and holds the account's lock; the change comes before it is committed."""
+    under_the_lock(scene.one)
     order, decided, write_batch = await scene.order(), asyncio.Event(), journal.write_batch
     async with Rendezvous(database_url) as meeting:
 
@@ -356,6 +357,34 @@ async def test_a_change_that_meets_the_transfer_waits_for_it_and_writes_it_down(
     left = await scene.now(order)
     assert (left.occurrence, left.mandate) == (2, None)
     assert left.status.value == {_cancel: "CANCELLED", _pause: "PAUSED", _halve: "ACTIVE"}[act]
+
+
+@pytest.mark.parametrize("optimistic", [True, False], ids=["if unchanged", "under the lock"])
+@pytest.mark.parametrize("act", [_cancel, _pause])
+async def test_a_change_that_the_transfer_meets_lets_nothing_move_after_it(
+    scene: Scene, database_url: str, monkeypatch: Patch, act: Act, *, optimistic: bool
+) -> None:
+    """The change has the account's lock and has revoked the mandate, when the transfer comes and waits for it.
+
+    What the transfer does then it must decide on what it finds then, not on what it saw when it began to wait.
+    """
+    scene.one.transfers.committer.optimistic = optimistic
+    order, revoke = await scene.order(), standing_orders.revoke_mandate
+    transfers = Stopped(scene.one.transfers.database, scene.one.transfers.committer)
+    carrying = asyncio.create_task(StandingOrderRunner(scene.one.database, transfers).carry_out_due())
+    await transfers.stopped.wait()
+    async with Rendezvous(database_url) as meeting:
+
+        async def revoke_and_meet(*arguments: Any) -> None:
+            await revoke(*arguments)
+            transfers.go_on.set()
+            await meeting.until(lambda: False)
+
+        monkeypatch.setattr(standing_orders, "revoke_mandate", revoke_and_meet)
+        await act(scene, order)
+    assert await carrying == 1
+    assert await scene.received() == 0
+    assert await scene.runs(order) == []
 
 
 async def test_what_a_dead_process_left_is_found_done_and_not_done_again(scene: Scene) -> None:

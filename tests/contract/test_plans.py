@@ -4,14 +4,25 @@ ledger is. Counted in pages, which do not depend on the machine or its load."""
 import asyncio
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
 import pytest
 
+from nostro.domain.account import Account, AccountStatus
+from nostro.domain.books import Books, Policy
+from nostro.domain.ids import ObjectId
+from nostro.domain.money import Amount
+from nostro.domain.posting import decide
+from nostro.domain.requests import Terms
+from nostro.domain.user import Caller, Claims, Role
 from nostro.ledger.history import MOST_LOOKED_AT
+from nostro.ledger.transfers import transfer_request
+from nostro.store import optimistic
 from nostro.store.arrays import bytes_array, plain_array, text_array
 from nostro.store.database import _COMMITTER, _WAITS
+from nostro.store.optimistic import Basis, Head, KnownCaller
 from nostro.store.queries import SQL
 
 ACCOUNTS, TRANSACTIONS = 20_000, 60_000
@@ -77,15 +88,24 @@ class Planner:
     def run(self, script: str) -> None:
         self._runner.run(self._connection.execute(script))
 
-    def explain(self, name: str, *literals: str) -> tuple[set[str], int]:
-        """Tables read as a whole, and pages touched. Nothing that the statement writes stays."""
-        self.run(f"BEGIN; PREPARE hot AS {SQL[name].rstrip(';')}")
+    def value(self, query: str) -> Any:
+        return self._runner.run(self._connection.fetchval(query))
+
+    def plan(self, statement: str, *literals: str) -> dict[str, Any]:
+        """How the statement was carried out. Nothing that it writes stays."""
+        self.run(f"BEGIN; PREPARE hot AS {statement.rstrip(';')}")
         arguments = f"({', '.join(literals)})" if literals else ""
-        text = self._runner.run(
-            self._connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE hot{arguments}")
-        )
+        text = self.value(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE hot{arguments}")
         self.run("ROLLBACK; DEALLOCATE hot")
-        plan = json.loads(text)[0]["Plan"]
+        plan: dict[str, Any] = json.loads(text)[0]["Plan"]
+        return plan
+
+    def explain(self, name: str, *literals: str) -> tuple[set[str], int]:
+        """Tables read as a whole, and pages touched."""
+        return self.explained(SQL[name], *literals)
+
+    def explained(self, statement: str, *literals: str) -> tuple[set[str], int]:
+        plan = self.plan(statement, *literals)
         scanned = {node["Relation Name"] for node in _nodes(plan) if node["Node Type"] == "Seq Scan"}
         return scanned, plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
 
@@ -172,6 +192,8 @@ def _hot_statements() -> dict[str, tuple[list[str], int]]:
             ],
             60 * BATCH,
         ),
+        "heads_as_they_are": ([_quoted(bytes_array(both))], 8 * 2 * BATCH),
+        "callers_as_they_are": ([_quoted(bytes_array([USER, _hex(5)]))], 12),
         "balances_for": (
             [
                 _quoted(bytes_array(users)),
@@ -200,6 +222,89 @@ def test_a_hot_statement_reads_through_indexes_and_touches_few_pages(dsn: str, n
     planner.close()
     assert not scanned & {"accounts", "transactions", "entries", "users", "events", "summaries"}, scanned
     assert pages <= most, f"{pages} pages"
+
+
+class Recorder:
+    """In place of a connection: what would be sent, as a statement and its literals."""
+
+    async def fetchrow(self, statement: str, *arguments: Any) -> dict[str, Any]:
+        self.statement = statement
+        self.literals = [str(sent) if isinstance(sent, int) else _quoted(f"{sent}") for sent in arguments]
+        return {"before": 0, "moment": datetime.now(UTC), "version": 0}
+
+
+def _one_statement(version: int, *, hold: bool) -> Recorder:
+    """A batch of transfers or holds on the short way, one of which is refused; every row is at that version."""
+    now, claims = datetime.now(UTC), Claims(ObjectId(USER), b"\x00" * 32, 0, 0)
+    accounts = {
+        ObjectId(one): Account(
+            ObjectId(one), claims.user, "INR", 2, AccountStatus.ACTIVE, 10**6, 0, 6, 0, None, False
+        )
+        for one in [*OTHERS, *IDS]
+    }
+    caller = Caller(claims.user, Role.CUSTOMER, 0)
+    books = Books(now, accounts, {claims.user: caller}, set(), {})
+    amounts = [Amount(10**9, 0)] + [Amount(1, 0)] * (BATCH - 1)
+    requests = [
+        transfer_request(
+            claims, f"new-{n}", ObjectId(IDS[n]), ObjectId(OTHERS[n]), amounts[n], terms=Terms(hold=hold)
+        )
+        for n in range(BATCH)
+    ]
+    decide(requests, books, Policy())
+    assert len(books.transactions) == BATCH - 1
+    heads = {account: Head(head, version, now) for account, head in accounts.items()}
+    basis = Basis(heads, {claims.user: KnownCaller(caller, version)}, {claims.digest}, [requests[0].scope])
+    recorder = Recorder()
+    asyncio.run(optimistic.write_if_unchanged(recorder, books, basis))
+    return recorder
+
+
+@pytest.mark.parametrize("hold", [False, True], ids=["transfers", "holds"])
+def test_the_one_statement_reads_through_indexes_and_touches_few_pages(dsn: str, *, hold: bool) -> None:
+    planner = Planner(dsn, _COMMITTER)
+    version = planner.value("SELECT xmin::text::bigint FROM accounts LIMIT 1")
+    sent = _one_statement(version, hold=hold)
+    scanned, pages = planner.explained(sent.statement, *sent.literals)
+    planner.close()
+    assert not scanned & {
+        "accounts",
+        "transactions",
+        "entries",
+        "users",
+        "events",
+        "summaries",
+        "revoked_tokens",
+    }
+    assert pages <= 60 * BATCH, f"{pages} pages"
+
+
+@pytest.mark.parametrize("settled", [False, True], ids=["new tables", "analysed tables"])
+def test_the_one_statement_takes_the_accounts_in_the_order_of_its_array(dsn: str, *, settled: bool) -> None:
+    """Everybody takes them in the order of their ids, so that no two writers wait for each other."""
+    planner = Planner(dsn, _COMMITTER)
+    if settled:
+        planner.run("ANALYZE")
+    version = planner.value("SELECT xmin::text::bigint FROM accounts LIMIT 1")
+    sent = _one_statement(version, hold=False)
+    assert sent.literals[1] == _quoted(bytes_array(sorted([*IDS, *OTHERS])))
+    plan = planner.plan(sent.statement, *sent.literals)
+    planner.close()
+    (update,) = [node for node in _nodes(plan) if _is_update_of(node, "accounts")]
+    beneath = [node for node in _nodes(update) if node is not update and node["Node Type"] != "Nested Loop"]
+    # From the outermost loop to the innermost: nothing in between brings the elements into another order.
+    outer, inner = [node for node in beneath if node["Node Type"] != "CTE Scan"]
+    assert (outer["Node Type"], outer["Actual Loops"]) == ("Function Scan", 1)
+    assert (inner["Node Type"], inner["Relation Name"]) == ("Index Scan", "accounts")
+    assert inner["Actual Loops"] == 2 * BATCH
+    assert [node["Actual Rows"] for node in beneath if node["Node Type"] == "CTE Scan"] == [1], "one moment"
+
+
+def _is_update_of(node: dict[str, Any], table: str) -> bool:
+    return node["Node Type"] == "ModifyTable" and (node["Operation"], node["Relation Name"]) == (
+        "Update",
+        table,
+    )
 
 
 def test_a_page_of_transactions_costs_its_own_entries_not_the_ledger(dsn: str) -> None:

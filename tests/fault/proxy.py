@@ -2,7 +2,9 @@
 
 It listens on a socket in a directory of its own, like a server's, and reads PostgreSQL's protocol only as far
 as it must: every message after the first is one letter, four bytes of length, and the rest. A COMMIT is the
-query of that name on the way there and the completion of that name on the way back.
+query of that name on the way there and the completion of that name on the way back. The one statement of the
+committer's short way is a COMMIT, too: on the way there it is bound under the name it was prepared as, and it
+is done when the server is ready for the next, unless it told of an error first.
 """
 
 import asyncio
@@ -13,15 +15,25 @@ import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 _COMMIT = b"COMMIT\x00"
+_ONE_STATEMENT = b"refuse_stale()"
+
+
+@dataclass
+class _Line:
+    """What is known of one connection: its one statement's name, and whether that is under way."""
+
+    prepared: bytes | None = None
+    writing: bool = False
 
 
 class Fate(Enum):
-    """What becomes of the next COMMIT."""
+    """What becomes of the next COMMIT, or of the one statement that is its own."""
 
     DONE = auto()
     REQUEST_LOST = auto()  # the connection is cut before the server sees it
@@ -101,9 +113,10 @@ class Proxy:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             there_reader, there = await asyncio.open_unix_connection(self._upstream)
             self._writers.add(there)
+            line = _Line()
             ways = [
-                asyncio.create_task(self._there(reader, there)),
-                asyncio.create_task(self._back(there_reader, writer)),
+                asyncio.create_task(self._there(reader, there, line)),
+                asyncio.create_task(self._back(there_reader, writer, line)),
             ]
             try:
                 # Whichever way ends first, with the client or the server gone or a COMMIT lost, ends both.
@@ -115,22 +128,27 @@ class Proxy:
                     way.cancel()
                 await asyncio.gather(*ways, return_exceptions=True)
 
-    async def _there(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _there(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, line: _Line) -> None:
         (length,) = struct.unpack("!I", await reader.readexactly(4))
         await self._deliver(writer, struct.pack("!I", length) + await reader.readexactly(length - 4))
         while True:
             letter, message = await _message(reader)
-            if letter == b"Q" and message[5:] == _COMMIT:
+            if letter == b"P" and _ONE_STATEMENT in message:
+                line.prepared = message[5:].split(b"\x00")[0]
+            line.writing |= letter == b"B" and message[5:].split(b"\x00")[1] == line.prepared
+            if (letter == b"Q" and message[5:] == _COMMIT) or (letter == b"B" and line.writing):
                 self.commits += 1
                 if self.fates and self.fates[0] is Fate.REQUEST_LOST:
                     self._strike()
                     return
             await self._deliver(writer, message)
 
-    async def _back(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _back(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, line: _Line) -> None:
         while True:
             letter, message = await _message(reader)
-            if letter == b"C" and message[5:] == _COMMIT and self.fates:
+            done = (letter == b"C" and message[5:] == _COMMIT) or (letter == b"Z" and line.writing)
+            line.writing &= letter not in {b"E", b"Z"}
+            if done and self.fates:
                 if self.fates[0] is Fate.ANSWER_LOST:
                     self._strike()
                     return

@@ -1,18 +1,24 @@
-"""A COMMIT whose answer is lost: done, not done, or not to be known; and nobody is told anything else."""
+"""A COMMIT whose answer is lost: done, not done, or not to be known; and nobody is told anything else.
+
+Likewise the one statement of the short way, which is its own COMMIT. Either is settled under the lock.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 import asyncpg
 import pytest
 
+from nostro.domain.account import AccountStatus
 from nostro.domain.books import Posted
 from nostro.domain.errors import NostroError
 from nostro.domain.ids import ObjectId
 from nostro.domain.user import Claims
+from nostro.ledger.attempts import Attempts
 from nostro.ledger.service import Ledger, open_ledger
-from nostro.store import journal
+from nostro.store import journal, optimistic
 from nostro.store.users import User
 from tests.client import Client
 from tests.concurrency.bank import RUPEES, Bank, codes, fresh_key, send, token_of
@@ -51,10 +57,11 @@ class Scene:
             await connection.close()
 
 
-@pytest.fixture
-async def scene(database_url: str) -> AsyncIterator[Scene]:
+@pytest.fixture(params=["if unchanged", "under the lock"])
+async def scene(database_url: str, request: pytest.FixtureRequest) -> AsyncIterator[Scene]:
     async with Proxy(database_url).open() as proxy, open_ledger(proxy.url, house_currency=RUPEES) as ledger:
         ledger.transfers.committer.deadline_s = 1.5
+        ledger.transfers.committer.optimistic = request.param == "if unchanged"
         bank = await Bank.open(ledger)
         ann = await bank.person()
         accounts = [await bank.account(ann, 100), await bank.account(ann)]
@@ -148,18 +155,24 @@ async def test_a_slow_line_makes_larger_batches_and_nobody_fail(scene: Scene) ->
 async def test_who_was_told_that_nothing_was_done_finds_nothing_done(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The write takes longer than one waiter's deadline and not as long as its neighbour's.
+    """All before the last word takes longer than one waiter's deadline and not as long as its neighbour's.
 
     Told that nothing was done, the first must not find it done by the COMMIT that the neighbour waits for.
     """
-    committer, write_batch = scene.ledger.transfers.committer, journal.write_batch
-    told = asyncio.Event()
+    committer, told = scene.ledger.transfers.committer, asyncio.Event()
 
-    async def write_when_told(*arguments: object) -> None:
-        await write_batch(*arguments)
-        await told.wait()
+    def slowly(step: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def until_told(*arguments: Any) -> Any:
+            done = await step(*arguments)
+            await told.wait()
+            return done
 
-    monkeypatch.setattr(journal, "write_batch", write_when_told)
+        return until_told
+
+    # The last step before the last word is sent, on either way.
+    monkeypatch.setattr(journal, "write_batch", slowly(journal.write_batch))
+    monkeypatch.setattr(optimistic, "read_callers", slowly(optimistic.read_callers))
+    committer.attempts.heads.forget_callers([scene.ann.id])
     hasty, patient = fresh_key(), fresh_key()
     committer.deadline_s = 0.3
     first = asyncio.create_task(scene.pay(hasty))
@@ -170,6 +183,64 @@ async def test_who_was_told_that_nothing_was_done_finds_nothing_done(
     told.set()
     assert codes([await second]) == {"posted": 1}
     assert (await scene.rows(hasty), await scene.rows(patient)) == (0, 1)
+
+
+@pytest.mark.parametrize("fate", [Fate.ANSWER_LOST, Fate.REQUEST_LOST])
+async def test_what_was_lost_is_settled_under_the_lock_whichever_way_it_went(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, fate: Fate
+) -> None:
+    gone = ways_gone(monkeypatch)
+    scene.proxy.fates = [fate]
+    key = fresh_key()
+    assert codes([await scene.pay(key)]) == {"posted": 1}
+    first = "if_unchanged" if scene.ledger.transfers.committer.optimistic else "under_lock"
+    assert gone == [first, "under_lock"]
+    assert await scene.rows(key) == 1
+
+
+def ways_gone(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The ways of every batch from now on, in order."""
+    gone: list[str] = []
+
+    def noted(way: str, go: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def note_and_go(*arguments: Any) -> Any:
+            gone.append(way)
+            return await go(*arguments)
+
+        return note_and_go
+
+    for way in ("if_unchanged", "under_lock"):
+        monkeypatch.setattr(Attempts, way, noted(way, getattr(Attempts, way)))
+    return gone
+
+
+@pytest.mark.parametrize("frozen", [False, True], ids=["done meanwhile", "refused meanwhile"])
+async def test_a_statement_that_the_server_gets_after_it_was_settled_writes_nothing(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, *, frozen: bool
+) -> None:
+    """The connection is lost with the statement on its way, and the network delivers it when all is over."""
+    bank = await Bank.open(ledger)
+    ann = await bank.person()
+    source, target = await bank.account(ann, 100), await bank.account(ann)
+    write, late = optimistic.write_if_unchanged, []
+
+    async def lose(connection: Any, *decided: Any) -> int:
+        late.append(decided)
+        if frozen:
+            await ledger.accounts.change_status(None, source, AccountStatus.FROZEN, "a court order")
+        raise ConnectionResetError
+
+    monkeypatch.setattr(optimistic, "write_if_unchanged", lose)
+    answers = codes([await send(ledger, token_of(ann), source, target, "10")])
+    assert answers == {"account_not_active" if frozen else "posted": 1}
+    (decided,) = late
+    connection = await ledger.database.acquire_committer()
+    with pytest.raises(asyncpg.PostgresError) as caught:
+        await write(connection, *decided)
+    await ledger.database.release_committer(connection, broken=False)
+    assert optimistic.is_stale(caught.value)
+    assert await bank.balance(target) == (0 if frozen else 1000)
+    assert (await ledger.verify()).holds
 
 
 async def test_a_logout_does_not_undo_what_was_committed_before_it(scene: Scene) -> None:

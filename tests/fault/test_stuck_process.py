@@ -1,13 +1,14 @@
 """A process that stops while it holds locks: the others wait for it, but not for ever."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
 from nostro.ledger.service import open_ledger
 from nostro.store import journal
-from tests.concurrency.bank import RUPEES, Bank, codes, fresh_key, send, token_of
+from tests.concurrency.bank import RUPEES, Bank, codes, fresh_key, send, token_of, under_the_lock
 
 pytestmark = pytest.mark.anyio
 
@@ -21,14 +22,7 @@ async def test_a_process_stopped_with_locks_in_its_hands_is_made_to_let_go(
     The second is refused for as long as the locks are held, and served once PostgreSQL has ended the idle
     transaction. The first, awake again, must not write what it decided on a balance long gone.
     """
-    write_batch, stuck, awake = journal.write_batch, asyncio.Event(), asyncio.Event()
-
-    async def stop_once(*arguments: Any) -> None:
-        if not stuck.is_set():
-            stuck.set()
-            await awake.wait()
-        await write_batch(*arguments)
-
+    stuck, awake = asyncio.Event(), asyncio.Event()
     async with (
         open_ledger(database_url, house_currency=RUPEES) as one,
         open_ledger(database_url, house_currency=RUPEES) as other,
@@ -39,8 +33,9 @@ async def test_a_process_stopped_with_locks_in_its_hands_is_made_to_let_go(
         # A stopped process does not notice its deadlines; and all is over in half the time of a service's.
         one.transfers.committer.deadline_s = 60
         other.transfers.committer.deadline_s = 1.5
+        under_the_lock(one, other)
         await shorten_the_patience_of_locks(one)
-        monkeypatch.setattr(journal, "write_batch", stop_once)
+        monkeypatch.setattr(journal, "write_batch", stopping_once(stuck, awake))
         key = fresh_key()
         asleep = asyncio.create_task(send(one, token_of(ann), source, target, "100", key))
         await stuck.wait()
@@ -55,6 +50,56 @@ async def test_a_process_stopped_with_locks_in_its_hands_is_made_to_let_go(
         assert await one.transfers.by_key(ann.id, key) == []
         assert await bank.balance(source) == 4000
         assert (await one.verify()).holds
+
+
+@pytest.mark.slow
+async def test_who_waits_for_those_locks_with_all_it_has_to_write_does_not_know_and_is_told_by_the_key(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second process goes the short way: its one statement waits for the lock, and outlives its client.
+
+    Whether it comes to be written then is not to be known; asked again under its key, it happens once.
+    """
+    stuck, awake = asyncio.Event(), asyncio.Event()
+    async with (
+        open_ledger(database_url, house_currency=RUPEES) as one,
+        open_ledger(database_url, house_currency=RUPEES) as other,
+    ):
+        bank = await Bank.open(one)
+        ann = await bank.person()
+        source, target = await bank.account(ann, 100), await bank.account(ann)
+        one.transfers.committer.deadline_s = 60
+        other.transfers.committer.deadline_s = 1.5
+        under_the_lock(one)
+        await shorten_the_patience_of_locks(one)
+        monkeypatch.setattr(journal, "write_batch", stopping_once(stuck, awake))
+        asleep = asyncio.create_task(send(one, token_of(ann), source, target, "100"))
+        await stuck.wait()
+
+        claims, key = token_of(ann), fresh_key()
+        answers = [codes([await send(other, claims, source, target, "60", key)])]
+        while not answers[-1].keys() & {"posted", "replayed"}:
+            answers.append(codes([await send(other, claims, source, target, "60", key)]))
+        assert answers[0] == {"outcome_unknown": 1}
+        assert {code for answer in answers[1:-1] for code in answer} <= {"outcome_unknown"}
+        awake.set()
+        assert codes([await asleep]) == {"insufficient_funds": 1}
+        assert len(await one.transfers.by_key(ann.id, key)) == 1
+        assert await bank.balance(source) == 4000
+        assert (await one.verify()).holds
+
+
+def stopping_once(stuck: asyncio.Event, awake: asyncio.Event) -> Callable[..., Awaitable[None]]:
+    """The write of a process that stops before its first one, and goes on when it is awake."""
+    write_batch = journal.write_batch
+
+    async def stop_once(*arguments: Any) -> None:
+        if not stuck.is_set():
+            stuck.set()
+            await awake.wait()
+        await write_batch(*arguments)
+
+    return stop_once
 
 
 async def shorten_the_patience_of_locks(ledger: Any) -> None:

@@ -9,12 +9,14 @@ import pytest
 
 from nostro.domain.books import Posted
 from nostro.domain.errors import NostroError
+from nostro.domain.ids import ObjectId
 from nostro.domain.money import Amount
 from nostro.ledger import committer as committer_module
+from nostro.ledger.attempts import Attempts
 from nostro.ledger.committer import Committer
 from nostro.ledger.service import Ledger, open_ledger
 from nostro.ledger.transfers import transfer_request
-from nostro.store import journal
+from nostro.store import journal, optimistic
 from nostro.store.queries import SQL
 from tests.concurrency.bank import RUPEES, Bank, codes, fresh_key, send, token_of
 
@@ -22,42 +24,54 @@ pytestmark = pytest.mark.anyio
 
 
 class Scene:
-    """Ann with 1,000 rupees, and a gate that a batch passes only when it is open."""
+    """Ann with 1,000 rupees, and a gate that a batch passes only when it is open, whichever way it goes."""
 
     def __init__(self, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
         self.ledger = ledger
         self.gate, self.at_the_gate = asyncio.Event(), asyncio.Event()
         self.sizes: list[int] = []
         self.begun = 0
-        begin, write_batch = journal.begin, journal.write_batch
-
-        async def begin_when_open(connection: Any) -> None:
-            self.begun += 1
-            self.at_the_gate.set()
-            await self.gate.wait()
-            await begin(connection)
-
-        async def write_and_count(connection: Any, books: Any) -> None:
-            self.sizes.append(len(books.transactions))
-            await write_batch(connection, books)
-
-        self._patch = lambda: (
-            monkeypatch.setattr(journal, "begin", begin_when_open),
-            monkeypatch.setattr(journal, "write_batch", write_and_count),
-        )
+        self._patch = monkeypatch.setattr
 
     async def prepare(self) -> "Scene":
         self.bank = await Bank.open(self.ledger)
         self.ann = await self.bank.person()
         self.claims = token_of(self.ann)
         self.source, self.target = await self.bank.account(self.ann, 1000), await self.bank.account(self.ann)
-        self._patch()
+        self.elsewhere = await self.bank.account(self.ann, 1000), await self.bank.account(self.ann)
+        for way in ("under_lock", "if_unchanged"):
+            self._put_the_gate_before(way)
+        self._count(journal, "write_batch")
+        self._count(optimistic, "write_if_unchanged")
         # One batch at a time, as far as these tests are concerned, unless one says otherwise.
         self.ledger.transfers.committer.worth_a_second = 10**9
         return self
 
-    def pay(self, key: str | None = None) -> "asyncio.Task[Any]":
-        return asyncio.create_task(send(self.ledger, self.claims, self.source, self.target, "1", key))
+    def _put_the_gate_before(self, way: str) -> None:
+        go = getattr(Attempts, way)
+
+        async def go_when_open(attempts: Attempts, connection: Any, batch: Any) -> Any:
+            self.begun += 1
+            self.at_the_gate.set()
+            await self.gate.wait()
+            return await go(attempts, connection, batch)
+
+        self._patch(Attempts, way, go_when_open)
+
+    def _count(self, room: Any, name: str) -> None:
+        write = getattr(room, name)
+
+        async def write_and_count(connection: Any, books: Any, *rest: Any) -> Any:
+            self.sizes.append(len(books.transactions))
+            return await write(connection, books, *rest)
+
+        self._patch(room, name, write_and_count)
+
+    def pay(
+        self, key: str | None = None, along: tuple[ObjectId, ObjectId] | None = None
+    ) -> "asyncio.Task[Any]":
+        source, target = along or (self.source, self.target)
+        return asyncio.create_task(send(self.ledger, self.claims, source, target, "1", key))
 
     def wished(self, count: int) -> list[Any]:
         return [
@@ -76,8 +90,9 @@ class Scene:
         return first
 
 
-@pytest.fixture
-async def scene(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> Scene:
+@pytest.fixture(params=[True, False], ids=["if unchanged", "under the lock"])
+async def scene(ledger: Ledger, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Scene:
+    ledger.transfers.committer.optimistic = request.param
     return await Scene(ledger, monkeypatch).prepare()
 
 
@@ -106,27 +121,56 @@ async def many_turns() -> None:
         await asyncio.sleep(0)
 
 
+async def a_pair(scene: Scene) -> tuple[ObjectId, ObjectId]:
+    """Two accounts that no batch under way has to do with, the first without money."""
+    return await scene.bank.account(scene.ann), await scene.bank.account(scene.ann)
+
+
 async def test_a_second_batch_sets_out_when_enough_wait_and_never_a_third(scene: Scene) -> None:
     scene.ledger.transfers.committer.worth_a_second = 8
     first = await scene.first_at_the_gate()
-    few = [scene.pay() for _ in range(7)]
+    few = [scene.pay(along=scene.elsewhere) for _ in range(7)]
     await many_turns()
     assert scene.begun == 1
-    enough = [scene.pay() for _ in range(3)]
+    enough = [scene.pay(along=scene.elsewhere) for _ in range(3)]
     await scene.until(lambda: scene.begun == 2)
-    more = [scene.pay() for _ in range(20)]
+    more = [scene.pay(along=await a_pair(scene)) for _ in range(20)]
     await many_turns()
     assert scene.begun == 2
     scene.gate.set()
-    assert codes(await asyncio.gather(first, *few, *enough, *more)) == {"posted": 31}
-    assert sorted(scene.sizes)[:2] == [1, 10]
+    answers = codes(await asyncio.gather(first, *few, *enough, *more))
+    assert answers == {"posted": 11, "insufficient_funds": 20}
+    assert sorted(scene.sizes)[-2:] == [1, 10]
+
+
+async def test_who_needs_an_account_of_the_batch_under_way_waits_for_it_and_lets_others_pass(
+    scene: Scene,
+) -> None:
+    scene.ledger.transfers.committer.worth_a_second = 8
+    pairs = [await a_pair(scene) for _ in range(8)]
+    first = await scene.first_at_the_gate()
+    same = [scene.pay() for _ in range(20)]
+    await many_turns()
+    assert scene.begun == 1
+    # Who asked for an account of theirs meanwhile stays behind them, too.
+    behind = scene.pay(along=(scene.elsewhere[1], scene.target))
+    after_that = scene.pay(along=scene.elsewhere)
+    others = [scene.pay(along=pair) for pair in pairs]
+    await scene.until(lambda: scene.begun == 2)
+    assert scene.ledger.transfers.committer.queue.singles == 22
+    scene.gate.set()
+    assert codes(await asyncio.gather(first, *same)) == {"posted": 21}
+    # It came first, so the money that came after it was not there yet.
+    assert codes([await behind]) == {"insufficient_funds": 1}
+    assert codes([await after_that]) == {"posted": 1}
+    assert codes(await asyncio.gather(*others)) == {"insufficient_funds": 8}
 
 
 async def test_a_single_request_sets_out_beside_bulk_work_and_alone(scene: Scene) -> None:
     committer = scene.ledger.transfers.committer
     bulk = committer.enqueue_bulk(scene.wished(60), together=False)
     await scene.until(lambda: scene.begun == 1)
-    single = scene.pay()
+    single = scene.pay(along=scene.elsewhere)
     await scene.until(lambda: scene.begun == 2)
     scene.gate.set()
     outcomes = [await single, *await asyncio.gather(*bulk)]
@@ -237,9 +281,10 @@ async def test_a_clock_that_is_set_back_writes_no_entry_before_the_one_it_follow
 ) -> None:
     scene.gate.set()
     first = await scene.pay()
-    back = SQL["read_facts"].replace("clock_timestamp()", "clock_timestamp() - interval '400 days'")
-    assert back != SQL["read_facts"]
-    monkeypatch.setitem(SQL, "read_facts", back)
+    for query in ("read_facts", "write_if_unchanged"):
+        back = SQL[query].replace("clock_timestamp()", "clock_timestamp() - interval '400 days'")
+        assert back != SQL[query]
+        monkeypatch.setitem(SQL, query, back)
     second = await scene.pay()
     assert not isinstance(first, NostroError)
     assert second.transaction.created_at == first.transaction.created_at

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from nostro.domain.errors import Overloaded
+from nostro.domain.ids import ObjectId
 from nostro.ledger import queue as rules
-from nostro.ledger.queue import BATCHES_UNTIL_QUIET, Queue, Waiter
+from nostro.ledger.queue import BATCHES_UNTIL_QUIET, Batch, Queue, Waiter
 
 
 @pytest.fixture
@@ -28,12 +29,33 @@ def _names(waiters: Any) -> list[str]:
     return [str(waiter.request) for waiter in waiters]
 
 
+def _singles(queue: Queue, busy: str = "", at_least: int = 1) -> Batch:
+    """The batch of singles that may go now; there must be one."""
+    batch = queue.take_singles(_accounts(busy), at_least)
+    assert batch is not None
+    return batch
+
+
+def _accounts(letters: str) -> set[ObjectId]:
+    """An account is a letter here."""
+    return {ObjectId(letter.encode()) for letter in letters}
+
+
+def _needing(loop: asyncio.AbstractEventLoop, *needs: str) -> Queue:
+    """A queue of singles, each named by the accounts it needs."""
+    queue = Queue()
+    for accounts in needs:
+        name: Any = accounts
+        queue.add(Waiter(name, sorted(_accounts(accounts)), loop.create_future(), 1))
+    return queue
+
+
 def test_singles_come_in_their_order_up_to_the_size_of_a_batch(loop: asyncio.AbstractEventLoop) -> None:
     queue = Queue(max_batch=3)
     for waiter in _waiters(loop, "s", 5):
         queue.add(waiter)
-    assert _names(queue.take_singles().waiters) == ["s0", "s1", "s2"]
-    assert _names(queue.take_singles().waiters) == ["s3", "s4"]
+    assert _names(_singles(queue).waiters) == ["s0", "s1", "s2"]
+    assert _names(_singles(queue).waiters) == ["s3", "s4"]
     assert not queue
 
 
@@ -42,7 +64,7 @@ def test_singles_and_bulk_work_are_never_in_one_batch(loop: asyncio.AbstractEven
     queue.add_bulk(_waiters(loop, "b", 10), together=False)
     for waiter in _waiters(loop, "s", 2):
         queue.add(waiter)
-    singles, bulk = queue.take_singles(), queue.take_bulk()
+    singles, bulk = _singles(queue), queue.take_bulk()
     assert (_names(singles.waiters), singles.is_bulk) == (["s0", "s1"], False)
     assert (_names(bulk.waiters), bulk.is_bulk) == (["b0", "b1"], True)
 
@@ -52,7 +74,7 @@ def test_bulk_goes_on_in_chunks_until_singles_have_stayed_away(loop: asyncio.Abs
     queue.add_bulk(_waiters(loop, "b", 100), together=False)
     assert len(queue.take_bulk().waiters) == 6
     queue.add(_waiters(loop, "s", 1)[0])
-    queue.take_singles()
+    _singles(queue)
     sizes = [len(queue.take_bulk().waiters) for _ in range(BATCHES_UNTIL_QUIET + 2)]
     assert sizes == [*[2] * BATCHES_UNTIL_QUIET, 6, 6]
 
@@ -97,7 +119,7 @@ def test_what_waited_too_long_is_told_that_nothing_was_done(loop: asyncio.Abstra
     queue.expire(now=2)
     late = [*old, *bulk, *group]
     assert all(isinstance(waiter.answer.result(), Overloaded) for waiter in late)
-    assert _names(queue.take_singles().waiters) == ["n0"]
+    assert _names(_singles(queue).waiters) == ["n0"]
     assert _names(queue.take_bulk().waiters) == ["p0"]
     assert not queue
 
@@ -115,3 +137,67 @@ def test_more_than_can_wait_is_refused_at_once(
     queue.add_bulk(_waiters(loop, "b", 2), together=False)
     with pytest.raises(Overloaded):
         queue.add_bulk(_waiters(loop, "b", 2), together=False)
+
+
+def test_who_needs_a_busy_account_stays_and_the_others_go(loop: asyncio.AbstractEventLoop) -> None:
+    queue = _needing(loop, "ab", "cd", "ea", "fg")
+    assert _names(_singles(queue, busy="a").waiters) == ["cd", "fg"]
+    assert queue.singles == 2
+    assert _names(_singles(queue).waiters) == ["ab", "ea"]
+
+
+def test_who_comes_later_never_overtakes_one_who_stays_at_an_account_of_theirs(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    """ "bc" needs nothing that is busy, but "ab" stays and needs b; so does "cd" then because of "bc"."""
+    queue = _needing(loop, "bx", "ab", "bc", "cd", "ef")
+    assert _names(_singles(queue, busy="a").waiters) == ["bx", "ef"]
+    assert _names(_singles(queue).waiters) == ["ab", "bc", "cd"]
+
+
+def test_whoever_stays_is_first_when_the_account_is_free_however_many_came_since(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    queue = _needing(loop, "ab")
+    queue.max_batch = 3
+    for _ in range(20):
+        for waiter in _needing(loop, "bc", "xy")._singles:
+            queue.add(waiter)
+        batch = queue.take_singles(_accounts("a"), 1)
+        assert batch is None or not any("b" in name for name in _names(batch.waiters))
+    assert _names(_singles(queue).waiters)[0] == "ab"
+
+
+def test_with_fewer_than_are_worth_it_nobody_goes_and_the_order_stays(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    queue = _needing(loop, "ab", "cd", "ea", "fg")
+    assert queue.take_singles(_accounts("a"), 3) is None
+    assert queue.take_singles(_accounts("acf"), 1) is None
+    assert queue.take_singles(_accounts(""), 5) is None
+    assert queue.singles == 4
+    assert _names(_singles(queue).waiters) == ["ab", "cd", "ea", "fg"]
+
+
+def test_nobody_goes_from_an_empty_queue(loop: asyncio.AbstractEventLoop) -> None:
+    assert Queue().take_singles() is None
+    assert Queue().take_singles(_accounts("a"), 1) is None
+
+
+def test_who_stays_keeps_the_place_before_those_beyond_the_size_of_a_batch(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    queue = _needing(loop, "ab", "cd", "ef", "gh")
+    queue.max_batch = 2
+    assert _names(_singles(queue, busy="a").waiters) == ["cd"]
+    assert _names(_singles(queue).waiters) == ["ab", "ef"]
+    assert _names(_singles(queue).waiters) == ["gh"]
+
+
+def test_what_stays_is_still_told_when_it_waited_too_long(loop: asyncio.AbstractEventLoop) -> None:
+    queue = _needing(loop, "ab", "cd")
+    stayed = queue._singles[0]
+    _singles(queue, busy="a")
+    queue.expire(now=2)
+    assert isinstance(stayed.answer.result(), Overloaded)
+    assert not queue

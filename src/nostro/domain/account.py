@@ -1,12 +1,12 @@
 """Accounts: their head, their status, and what each status allows (rules.md, account status)."""
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 
 from nostro.domain.ids import ObjectId
 
 
-class AccountStatus(Enum):
+class AccountStatus(StrEnum):
     ACTIVE = "ACTIVE"
     INACTIVE = "INACTIVE"
     FROZEN = "FROZEN"

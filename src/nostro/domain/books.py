@@ -99,6 +99,17 @@ class Books:
         story.updated_at = self.now
         self.continued[story.id] = story
 
+    def happened_at(self, moment: datetime) -> None:
+        """What was written is known to have been written at `moment`, later than at `now`."""
+        later = moment - self.now
+        self.now = moment
+        for transaction in self.transactions:
+            transaction.created_at = moment
+            if transaction.expires_at is not None:
+                transaction.expires_at += later
+        for story in self.continued.values():
+            story.updated_at = moment
+
     def limits_of(self, account: Account) -> Limits | None:
         limits = self.limits.get(account.id) if account.limited else None
         if limits is not None:

@@ -105,8 +105,9 @@ def _decide_transfer(request: TransferRequest, caller: Caller, books: Books, pol
     if request.operation is Operation.INITIAL_FUNDS and caller.role is not Role.SYSTEM:
         return NotSystemUser()
     wishes = _wishes_of(request, books, policy)
-    if any(_is_one_account(wish) for wish in wishes):
-        return SameAccount()
+    for wish in wishes:
+        if _is_one_account(wish):
+            return SameAccount()
 
     earlier = books.recorded.get(request.scope)
     if earlier is not None:
@@ -145,7 +146,7 @@ def _wishes_of(request: TransferRequest, books: Books, policy: Policy) -> list[_
         wishes = [_wish(request, request.from_account, request.to_account, request.amount, books, policy)]
     if request.terms.split:
         wishes = _divided(wishes[0], request, books)
-    if sum(wish.amount for wish in wishes) > MAX_MINOR:
+    if len(wishes) > 1 and sum(wish.amount for wish in wishes) > MAX_MINOR:
         raise InvalidAmount("The legs come to more than 10^15 minor units")
     return wishes
 
@@ -259,13 +260,20 @@ def _count(movements: Sequence[Movement], books: Books) -> None:
             books.count(source, amount)
 
 
+_KIND_OF = {
+    Operation.TRANSFER: Kind.TRANSFER,
+    Operation.INITIAL_FUNDS: Kind.INITIAL_FUNDS,
+    Operation.EXCHANGE: Kind.EXCHANGE,
+}
+
+
 def _transaction_of(
     request: TransferRequest, movements: Sequence[Movement], exchange: Exchange | None, books: Books
 ) -> Transaction:
     first, terms = movements[0], request.terms
     transaction = Transaction(
         id=request.id,
-        kind=Kind.HOLD if terms.hold else Kind(request.operation.value),
+        kind=Kind.HOLD if terms.hold else _KIND_OF[request.operation],
         operation=request.operation,
         requested_by=request.claims.user,
         key=request.key,
@@ -285,10 +293,10 @@ def _transaction_of(
             Leg(number, source.id, target.id, amount, source.currency)
             for number, (source, target, amount) in enumerate(movements, start=1)
         )
-    if exchange is not None:
-        transaction.exchange, transaction.to_account = exchange, movements[-1].target.id
-    else:
         transaction.amount = sum(movement.amount for movement in movements)
+    if exchange is not None:
+        transaction.amount = first.amount
+        transaction.exchange, transaction.to_account = exchange, movements[-1].target.id
     return transaction
 
 

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from enum import Enum
+from enum import StrEnum
 from typing import NamedTuple
 
 from nostro.domain.errors import InvalidKey
@@ -13,7 +13,7 @@ from nostro.domain.ids import ObjectId
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
 
 
-class Operation(Enum):
+class Operation(StrEnum):
     """What a request asks for; with its user and its key, the scope in which the key stands for one request."""
 
     TRANSFER = "TRANSFER"
@@ -26,7 +26,7 @@ class Operation(Enum):
     REVERSE = "REVERSE"
 
 
-class Kind(Enum):
+class Kind(StrEnum):
     """What the ledger did (rules.md, kinds and states)."""
 
     TRANSFER = "TRANSFER"
@@ -44,14 +44,14 @@ class Kind(Enum):
 REVERSIBLE = frozenset({Kind.TRANSFER, Kind.INITIAL_FUNDS, Kind.EXCHANGE, Kind.CAPTURE})
 
 
-class TransactionStatus(Enum):
+class TransactionStatus(StrEnum):
     PENDING = "PENDING"
     COMPLETED = "COMPLETED"
     FAILED = "FAILED"
     REVERSED = "REVERSED"
 
 
-class Direction(Enum):
+class Direction(StrEnum):
     DEBIT = "DEBIT"
     CREDIT = "CREDIT"
 

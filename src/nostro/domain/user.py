@@ -1,13 +1,13 @@
 """Users, and what their tokens let them claim."""
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from typing import NamedTuple
 
 from nostro.domain.ids import ObjectId
 
 
-class Role(Enum):
+class Role(StrEnum):
     CUSTOMER = "CUSTOMER"
     SYSTEM = "SYSTEM"
     OPERATOR = "OPERATOR"

@@ -1,19 +1,13 @@
 """The committer: one commit serves everyone who is waiting.
 
-    begin
-      1 lock    every account of the batch, in one order         journal.lock_accounts
-      2 read    keys, callers, revocations: a LATER statement    journal.read_books
-      3 decide  in arrival order, in memory                      domain.posting.decide
-      4 write   one statement                                    journal.write_batch
-    commit      then answer every waiter
-
-There is no timer: while a batch commits, the next one gathers. Nobody is answered before the commit.
+There is no timer: while a batch commits, the next one gathers. Nobody is answered before the commit. How a
+batch is committed, in one statement or under the lock, is told in attempts.py.
 
 A COMMIT whose answer is lost leaves three outcomes: done, not done, unknown. It is settled by running the
-same batch again on a new connection. Its locks are granted only once the lost transaction has ended, so its
-keys, read after that, tell the truth: a transaction found under its request's own id is this batch's own
-work (Posted, not replayed); what is not found did not happen, and happens now. Only when that cannot be
-finished before the request's deadline is the answer `OutcomeUnknown`
+same batch again on a new connection, under the lock. Its locks are granted only once the lost transaction has
+ended, so its keys, read after that, tell the truth: a transaction found under its request's own id is this
+batch's own work (Posted, not replayed); what is not found did not happen, and happens now. Only when that
+cannot be finished before the request's deadline is the answer `OutcomeUnknown`
 (tests/fault/test_lost_commit.py proves each of the three). The other way round, whoever is told before the
 COMMIT that nothing was done is taken out of the batch first, so that it stays true
 (test_who_was_told_that_nothing_was_done_finds_nothing_done).
@@ -21,19 +15,18 @@ COMMIT that nothing was done is taken out of the batch first, so that it stays t
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
-from nostro.domain.books import Books, Outcome, Policy, Posted
+from nostro.domain.books import Outcome, Policy
 from nostro.domain.errors import NostroError, OutcomeUnknown, Overloaded
 from nostro.domain.ids import ObjectId
-from nostro.domain.posting import decide, decide_together
-from nostro.domain.requests import FollowUp, Request
+from nostro.domain.requests import Request
+from nostro.ledger.attempts import Answers, Attempts, SomeoneLeft, accounts_of
 from nostro.ledger.counts import Counts
-from nostro.ledger.identity import new_id
 from nostro.ledger.queue import Batch, Queue, Waiter
 from nostro.store import journal
 from nostro.store.database import Database
@@ -49,18 +42,22 @@ WORTH_A_SECOND = 16
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 0.5
 
+Way = Callable[[Any, Batch], Awaitable[Answers]]
 
-class _SomeoneLeft(Exception):
-    """A waiter was answered while its batch was on the way: the batch is made again without it."""
+
+class Flight(NamedTuple):
+    """A batch under way, and the accounts that it names."""
+
+    batch: Batch
+    accounts: set[ObjectId]
 
 
 @dataclass
 class Committer:
     """Gathers requests and commits them in batches, at most two in flight. Use as `async with`.
 
-    The second sets out while the first is under way, once enough wait to be worth a batch of their own: it
-    locks, reads and decides while the first one is written and synced. The locks decide which commits first.
-    Of two, at most one is bulk work; beside it a single request is enough for a batch.
+    The second sets out while the first is under way, once enough wait to be worth a batch of their own: it is
+    decided while the first one is written and synced. Locks decide which commits first. Of two, at most one is bulk work; beside it a single request is enough for a batch.
     """
 
     database: Database
@@ -69,11 +66,16 @@ class Committer:
     queue: Queue = field(default_factory=Queue)
     counts: Counts = field(default_factory=Counts)
     worth_a_second: int = WORTH_A_SECOND
-    _in_flight: dict[asyncio.Task[None], Batch] = field(default_factory=dict)
+    optimistic: bool = True
+    _in_flight: dict[asyncio.Task[None], Flight] = field(default_factory=dict)
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
     _watch: asyncio.Task[None] | None = None
     _called: bool = False
+    _passed_over: int = 0
     _closing: bool = False
+
+    def __post_init__(self) -> None:
+        self.attempts = Attempts(self.policy)
 
     async def __aenter__(self) -> "Committer":
         self._idle.set()
@@ -95,7 +97,9 @@ class Committer:
         cancelling the wait must not cancel the request.
         """
         loop = asyncio.get_running_loop()
-        waiter = Waiter(request, also_lock, loop.create_future(), loop.time() + self.deadline_s)
+        waiter = Waiter(
+            request, [*request.accounts, *also_lock], loop.create_future(), loop.time() + self.deadline_s
+        )
         self._refuse_if_closing()
         self.queue.add(waiter)
         self._wake()
@@ -109,7 +113,7 @@ class Committer:
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + (self.deadline_s if together else BULK_DEADLINE_S)
-        waiters = [Waiter(request, (), loop.create_future(), deadline) for request in requests]
+        waiters = [Waiter(request, request.accounts, loop.create_future(), deadline) for request in requests]
         self._refuse_if_closing()
         self.queue.add_bulk(waiters, together=together)
         self._wake()
@@ -129,8 +133,9 @@ class Committer:
     def _set_out(self) -> None:
         self._called = False
         while (batch := self._next()) is not None:
-            task = asyncio.create_task(self._fly(batch))
-            self._in_flight[task] = batch
+            flight = Flight(batch, accounts_of(batch.waiters))
+            task = asyncio.create_task(self._fly(batch, self._way_of(flight)))
+            self._in_flight[task] = flight
             task.add_done_callback(self._landed)
         if not self.queue and not self._in_flight:
             self._idle.set()
@@ -140,25 +145,38 @@ class Committer:
         way it is the turn of bulk work, which they would otherwise starve."""
         if len(self._in_flight) >= MOST_IN_FLIGHT:
             return None
-        under_way = {batch.is_bulk for batch in self._in_flight.values()}
+        under_way = {flight.batch.is_bulk for flight in self._in_flight.values()}
         if self.queue.has_bulk and True not in under_way and (False in under_way or not self.queue.singles):
             return self.queue.take_bulk()
         enough = self.worth_a_second if False in under_way else 1
-        return self.queue.take_singles() if self.queue.singles >= enough else None
+        if self.queue.singles < self._passed_over + enough:
+            return None
+        busy = set[ObjectId]().union(*(flight.accounts for flight in self._in_flight.values()))
+        batch = self.queue.take_singles(busy, enough)
+        self._passed_over = self.queue.singles if batch is None else 0
+        return batch
+
+    def _way_of(self, flight: Flight) -> Way:
+        """The short way, unless another batch is moving what this one would be decided on."""
+        alone = all(flight.accounts.isdisjoint(other.accounts) for other in self._in_flight.values())
+        if self.optimistic and alone and self.attempts.heads.trusted():
+            return self.attempts.if_unchanged
+        return self.attempts.under_lock
 
     def _landed(self, task: asyncio.Task[None]) -> None:
         del self._in_flight[task]
+        self._passed_over = 0
         self._set_out()
 
     async def submit(self, request: Request, also_lock: Sequence[ObjectId] = ()) -> Outcome:
         """`enqueue`, awaited; cancelling the caller does not cancel the request."""
         return await asyncio.shield(self.enqueue(request, also_lock))
 
-    async def _fly(self, batch: Batch) -> None:
+    async def _fly(self, batch: Batch, way: Way) -> None:
         taken_at = asyncio.get_running_loop().time()
         self._bound(batch)
         try:
-            await self._settle(batch)
+            await self._settle(batch, way)
         except (Exception, asyncio.CancelledError):
             # Whatever a driver or a log that nobody reads may raise: nobody waits for ever for an answer.
             for waiter in batch.waiters:
@@ -178,24 +196,28 @@ class Committer:
         while True:
             await asyncio.sleep(_HOUSEKEEPING_S)
             now = asyncio.get_running_loop().time()
-            for batch in self._in_flight.values():
-                for waiter in batch.waiters:
+            for flight in self._in_flight.values():
+                for waiter in flight.batch.waiters:
                     if waiter.deadline <= now:
                         waiter.give_up()
             self.queue.expire(now)
 
-    async def _settle(self, batch: Batch) -> None:
+    async def _settle(self, batch: Batch, way: Way) -> None:
         """Commit the batch, however many attempts it takes within its deadline, and answer every waiter.
 
-        A failure nobody expected halves the batch until the culprit stands alone, so that it harms no one else.
+        Only the first attempt may go the short `way`. A failure nobody expected halves the batch until the
+        culprit stands alone, so that it harms no one else.
         """
         pause = _FIRST_PAUSE_S
         while (batch := _still_waiting(batch)).waiters:
+            attempt, way = way, self.attempts.under_lock
             try:
-                outcomes = await self._attempt(batch)
-            except _SomeoneLeft:
+                answers = await self._attempt(batch, attempt)
+            except SomeoneLeft:
                 continue
             except Exception as error:
+                if attempt != way and not is_connection_lost(error):
+                    continue
                 if is_transient(error) or is_connection_lost(error):
                     log.warning("batch_repeated", reason=type(error).__name__, requests=len(batch.waiters))
                     await asyncio.sleep(pause)
@@ -207,19 +229,18 @@ class Committer:
                         waiter.settle(OutcomeUnknown() if waiter.may_have_happened else NostroError())
                     return
                 half = len(batch.waiters) // 2
-                await self._settle(Batch(batch.waiters[:half]))
+                await self._settle(Batch(batch.waiters[:half]), way)
                 batch = Batch(batch.waiters[half:])
                 continue
-            for waiter, outcome in zip(batch.waiters, outcomes, strict=True):
+            for waiter, outcome in answers:
                 waiter.settle(outcome)
-            return
 
-    async def _attempt(self, batch: Batch) -> list[Outcome]:
+    async def _attempt(self, batch: Batch, way: Way) -> Answers:
         async with asyncio.timeout_at(max(waiter.deadline for waiter in batch.waiters)):
             connection = await self.database.acquire_committer()
             broken = True
             try:
-                outcomes = await self._transact(connection, batch)
+                answers = await way(connection, batch)
                 broken = False
             except Exception as error:
                 if not is_connection_lost(error):
@@ -228,29 +249,7 @@ class Committer:
                 raise
             finally:
                 await self.database.release_committer(connection, broken=broken)
-        return outcomes
-
-    async def _transact(self, connection: Any, batch: Batch) -> list[Outcome]:
-        waiters = batch.waiters
-        requests = [waiter.request for waiter in waiters]
-        await journal.begin(connection)
-        accounts, not_before = await journal.lock_accounts(
-            connection,
-            _accounts_of(waiters),
-            [request.parent for request in requests if isinstance(request, FollowUp)],
-        )
-        books = await journal.read_books(connection, requests, accounts, not_before, new_id)
-        outcomes = (decide_together if batch.together else decide)(requests, books, self.policy)
-        if books.transactions:
-            await journal.write_batch(connection, books)
-        if any(waiter.may_have_happened for waiter in waiters):
-            outcomes = [_as_it_happened(*answered, books) for answered in zip(waiters, outcomes, strict=True)]
-        if any(waiter.answer.done() for waiter in waiters):
-            raise _SomeoneLeft
-        for waiter, outcome in zip(waiters, outcomes, strict=True):
-            waiter.may_have_happened |= not isinstance(outcome, NostroError)
-        await journal.commit(connection)
-        return outcomes
+        return answers
 
 
 def _still_waiting(batch: Batch) -> Batch:
@@ -261,18 +260,3 @@ def _still_waiting(batch: Batch) -> Batch:
             waiter.give_up()
         left = []
     return Batch(left, batch.together)
-
-
-def _as_it_happened(waiter: Waiter, outcome: Outcome, books: Books) -> Outcome:
-    """After a lost COMMIT: what is found under the request's own id was accepted, whatever is refused now,
-    as when its token was revoked since (test_a_logout_does_not_undo_what_was_committed_before_it)."""
-    found = books.recorded.get(waiter.request.scope) if waiter.may_have_happened else None
-    return outcome if found is None or found.id != waiter.request.id else Posted(found, replayed=False)
-
-
-def _accounts_of(waiters: Sequence[Waiter]) -> list[ObjectId]:
-    wanted: set[ObjectId] = set()
-    for waiter in waiters:
-        wanted.update(waiter.request.accounts)
-        wanted.update(waiter.also_lock)
-    return list(wanted)

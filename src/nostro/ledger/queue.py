@@ -6,8 +6,9 @@ turn. An all-or-nothing bulk cannot be cut: it is a batch of its own.
 """
 
 import asyncio
+import itertools
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -26,10 +27,11 @@ MAX_WAITING_IN_BULK = 40_000
 
 @dataclass(slots=True)
 class Waiter:
-    """A request and who waits for it. `may_have_happened`: a COMMIT that held it was sent and not answered."""
+    """A request and who waits for it. `accounts`: those it names, and those it may turn out to need.
+    `may_have_happened`: a COMMIT that held it was sent and not answered."""
 
     request: Request
-    also_lock: Sequence[ObjectId]
+    accounts: Sequence[ObjectId]
     answer: "asyncio.Future[Outcome]"
     deadline: float
     may_have_happened: bool = False
@@ -89,10 +91,25 @@ class Queue:
         self._in_bulk += len(waiters)
         self._bulks.append((deque(waiters), together))
 
-    def take_singles(self) -> Batch:
-        """The single requests that wait, up to a batch."""
+    def take_singles(self, busy: Set[ObjectId] = frozenset(), at_least: int = 1) -> Batch | None:
+        """The single requests that wait, in their order, up to a batch; None if fewer than `at_least` may go.
+
+        Whoever needs an account that is `busy` with another batch stays, and so does whoever comes later and
+        needs an account of theirs: nobody is overtaken for ever.
+        """
+        if len(self._singles) < at_least:
+            return None
+        going = list(itertools.islice(self._singles, self.max_batch))
+        staying: list[Waiter] = []
+        if busy:
+            going, staying = _parted(going, set(busy))
+        if len(going) < at_least:
+            return None
+        for _ in range(len(going) + len(staying)):
+            self._singles.popleft()
+        self._singles.extendleft(reversed(staying))
         self._without_singles = 0
-        return Batch([self._singles.popleft() for _ in range(min(len(self._singles), self.max_batch))])
+        return Batch(going)
 
     def take_bulk(self) -> Batch:
         """The next chunk of bulk work, or an all-or-nothing bulk whose turn it is. Some must wait."""
@@ -116,3 +133,16 @@ class Queue:
             self._in_bulk -= len(bulk)
             for waiter in bulk:
                 waiter.settle(Overloaded())
+
+
+def _parted(waiters: Sequence[Waiter], busy: set[ObjectId]) -> tuple[list[Waiter], list[Waiter]]:
+    """Those who need none of `busy`, nor what one before them needs who needs one; and the others."""
+    going: list[Waiter] = []
+    staying: list[Waiter] = []
+    for waiter in waiters:
+        if busy.isdisjoint(waiter.accounts):
+            going.append(waiter)
+        else:
+            busy.update(waiter.accounts)
+            staying.append(waiter)
+    return going, staying

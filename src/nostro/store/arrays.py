@@ -17,8 +17,13 @@ def bytes_array(values: Iterable[bytes]) -> str:
 
 
 def plain_array(values: Iterable[object]) -> str:
-    """For numbers, and for words of ours that need no quotation marks: kinds, directions."""
+    """For numbers."""
     return "{" + ",".join(map(str, values)) + "}"
+
+
+def enum_array(values: Iterable[str]) -> str:
+    """For words of ours that need no quotation marks: kinds, operations, directions."""
+    return "{" + ",".join(values) + "}"
 
 
 def word_array(values: Iterable[str]) -> str:

@@ -1,6 +1,7 @@
 """The batch as PostgreSQL sees it: begin, lock, read, write, commit. The committer calls these in order."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +12,16 @@ from nostro.domain.requests import FollowUp, Request, TransferRequest
 from nostro.domain.transaction import Operation, Transaction
 from nostro.domain.user import Caller, Role
 from nostro.store import stories
-from nostro.store.arrays import bytes_array, moment, plain_array, quoted, sparse_array, text_array, word_array
+from nostro.store.arrays import (
+    bytes_array,
+    enum_array,
+    moment,
+    plain_array,
+    quoted,
+    sparse_array,
+    text_array,
+    word_array,
+)
 from nostro.store.database import Connection
 from nostro.store.documents import encode_document
 from nostro.store.queries import SQL
@@ -23,7 +33,7 @@ async def begin(connection: Connection) -> None:
 
 
 async def lock_accounts(
-    connection: Connection, wanted: Sequence[ObjectId], parents: Sequence[ObjectId] = ()
+    connection: Connection, wanted: Collection[ObjectId], parents: Sequence[ObjectId] = ()
 ) -> tuple[dict[ObjectId, Account], datetime | None]:
     """Lock and read the heads of `wanted` and of the accounts of the earlier transactions `parents`; with them
     the latest time any of them was moved at."""
@@ -33,7 +43,7 @@ async def lock_accounts(
 
 
 async def read_accounts(
-    connection: Connection, wanted: Sequence[ObjectId], parents: Sequence[ObjectId] = ()
+    connection: Connection, wanted: Collection[ObjectId], parents: Sequence[ObjectId] = ()
 ) -> tuple[dict[ObjectId, Account], datetime | None]:
     """As `lock_accounts`, without the lock."""
     about = await connection.fetch(SQL["accounts_about"], bytes_array(parents)) if parents else ()
@@ -43,17 +53,18 @@ async def read_accounts(
 
 
 def _heads(rows: Sequence[Any]) -> tuple[dict[ObjectId, Account], datetime | None]:
-    accounts = {row["id"]: _account(row) for row in rows}
+    accounts = {row["id"]: account_of(row) for row in rows}
     return accounts, max((row["updated_at"] for row in rows), default=None)
 
 
-def _account(row: Any) -> Account:
+def account_of(row: Any) -> Account:
     """The columns come in the order of the class, because there are two of these rows to every transfer."""
-    account = Account(*row[:-1])
+    account = Account(*row[:_COLUMNS])
     account.status = _STATUSES[row["status"]]
     return account
 
 
+_COLUMNS = len(fields(Account))
 _STATUSES = {status.value: status for status in AccountStatus}
 
 
@@ -75,7 +86,7 @@ async def read_books(
         bytes_array({scope.user for scope in scopes}),
         bytes_array({request.claims.digest for request in batch}),
         bytes_array([scope.user for scope in scopes]),
-        plain_array([scope.operation.value for scope in scopes]),
+        enum_array([scope.operation for scope in scopes]),
         text_array([scope.key for scope in scopes]),
         bytes_array([account.id for account in accounts.values() if account.held]),
         not_before,
@@ -131,8 +142,8 @@ async def write_batch(connection: Connection, books: Books) -> None:
         SQL["write_batch"],
         books.now,
         bytes_array([t.id for t in transactions]),
-        plain_array([t.kind.value for t in transactions]),
-        plain_array([t.operation.value for t in transactions]),
+        enum_array([t.kind for t in transactions]),
+        enum_array([t.operation for t in transactions]),
         bytes_array([t.requested_by for t in transactions]),
         text_array([t.key for t in transactions]),
         bytes_array([t.digest for t in transactions]),
@@ -149,7 +160,7 @@ async def write_batch(connection: Connection, books: Books) -> None:
         bytes_array([entry.account for entry in entries]),
         plain_array([entry.seq for entry in entries]),
         plain_array([nth[entry.transaction] for entry in entries]),
-        plain_array([entry.direction.value for entry in entries]),
+        enum_array([entry.direction for entry in entries]),
         plain_array([entry.amount for entry in entries]),
         plain_array([entry.balance_after for entry in entries]),
         sparse_array([entry.effective_at for entry in entries], moment),
@@ -196,7 +207,7 @@ def _what_became_of(told: Sequence[Transaction], nth: dict[ObjectId, int]) -> li
         plain_array([t.captured for t in earlier]),
         plain_array([t.let_go for t in earlier]),
         plain_array([t.reversed for t in earlier]),
-        plain_array([t.status.value for t in earlier]),
+        enum_array([t.status for t in earlier]),
         bytes_array([t.from_account for t in earlier]),
         sparse_array([t.expires_at for t in earlier], moment),
         sparse_array([t.failure_reason for t in earlier], quoted),

@@ -1,0 +1,182 @@
+"""One attempt to commit a batch, in either of two ways.
+
+    under the lock     begin, lock, read, decide, write, commit: always works, five round trips
+    if unchanged       decide on heads as they were last seen, then one statement that writes if they still
+                       are, and commits with it
+
+Both decide with the same rules. The short way takes requests with nothing unusual about them. Whatever is left,
+or was found changed, is committed under the lock next (tests/concurrency/test_heads_in_memory.py).
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from nostro.domain.books import Books, Outcome, Policy, Posted
+from nostro.domain.errors import NostroError
+from nostro.domain.ids import ObjectId
+from nostro.domain.posting import decide, decide_together
+from nostro.domain.requests import FollowUp, TransferRequest
+from nostro.domain.transaction import Operation
+from nostro.ledger.heads import Heads
+from nostro.ledger.identity import new_id
+from nostro.ledger.queue import Batch, Waiter
+from nostro.store import journal, optimistic
+from nostro.store.failures import is_connection_lost
+from nostro.store.optimistic import Basis, Head, KnownCaller
+
+
+class Usual(NamedTuple):
+    """Requests that the short way takes, and all that they are decided on."""
+
+    waiters: Sequence[Waiter]
+    heads: dict[ObjectId, Head]
+    callers: dict[ObjectId, KnownCaller]
+
+
+Answers = Sequence[tuple[Waiter, Outcome]]
+
+
+class SomeoneLeft(Exception):
+    """A waiter was answered while its batch was on the way: the batch is made again without it."""
+
+
+@dataclass
+class Attempts:
+    policy: Policy
+    heads: Heads = field(default_factory=Heads)
+
+    async def under_lock(self, connection: Any, batch: Batch) -> Answers:
+        """Decide and commit all of the batch."""
+        waiters = batch.waiters
+        requests = [waiter.request for waiter in waiters]
+        await journal.begin(connection)
+        accounts, not_before = await journal.lock_accounts(
+            connection,
+            accounts_of(waiters),
+            [request.parent for request in requests if isinstance(request, FollowUp)],
+        )
+        books = await journal.read_books(connection, requests, accounts, not_before, new_id)
+        outcomes = (decide_together if batch.together else decide)(requests, books, self.policy)
+        if books.transactions:
+            await journal.write_batch(connection, books)
+        if any(waiter.may_have_happened for waiter in waiters):
+            outcomes = [_as_it_happened(*answered, books) for answered in zip(waiters, outcomes, strict=True)]
+        answers = list(zip(waiters, outcomes, strict=True))
+        _may_happen_now(answers)
+        await journal.commit(connection)
+        self.heads.forget(books.moved)
+        return answers
+
+    async def if_unchanged(self, connection: Any, batch: Batch) -> Answers:
+        """Decide and commit the usual requests of the batch, on the heads as they were last seen; the others
+        have no answer, and none has if nothing can be accepted. Raises what the driver raises; with
+        `optimistic.is_stale` nothing was done."""
+        usual = await self._usual(connection, batch)
+        if usual is None:
+            return []
+        waiters, heads, callers = usual
+        books = Books(
+            now=max(head.moved_at for head in heads.values()),
+            accounts={account: head.account for account, head in heads.items()},
+            callers={user: known.caller for user, known in callers.items()},
+            revoked=set(),
+            recorded={},
+        )
+        requests = [waiter.request for waiter in waiters]
+        outcomes = (decide_together if batch.together else decide)(requests, books, self.policy)
+        if not books.transactions:
+            return []
+        answers = list(zip(waiters, outcomes, strict=True))
+        refused = [waiter for waiter, outcome in answers if isinstance(outcome, NostroError)]
+        touched = accounts_of(refused) | books.moved.keys()
+        basis = Basis(
+            heads={account: head for account, head in heads.items() if account in touched},
+            callers=callers,
+            tokens={request.claims.digest for request in requests},
+            refused=[waiter.request.scope for waiter in refused],
+        )
+        version = await self._write(connection, answers, books, basis)
+        for account, head in basis.heads.items():
+            moved_at = books.now if account in books.moved else head.moved_at
+            heads[account] = Head(head.account, version, moved_at)
+        self.heads.put_back(heads)
+        self.heads.was_right()
+        return answers
+
+    async def _usual(self, connection: Any, batch: Batch) -> Usual | None:
+        """The usual requests of the batch; None if there are none, or if the order of the batch is to be kept
+        and they are not all of it."""
+        waiters = [waiter for waiter in batch.waiters if _is_usual(waiter)]
+        heads = await self._heads(connection, accounts_of(waiters))
+        callers = await self._callers(connection, {waiter.request.claims.user for waiter in waiters})
+        if any(head.account.limited for head in heads.values()):
+            waiters = [waiter for waiter in waiters if not _is_limited(waiter, heads)]
+        ordered = batch.together or batch.is_bulk
+        if not heads or (ordered and len(waiters) < len(batch.waiters)):
+            return None
+        return Usual(waiters, heads, callers)
+
+    async def _write(self, connection: Any, answers: Answers, books: Books, basis: Basis) -> int:
+        _may_happen_now(answers)
+        try:
+            return await optimistic.write_if_unchanged(connection, books, basis)
+        except Exception as error:
+            if not is_connection_lost(error):
+                for waiter, _ in answers:
+                    waiter.may_have_happened = False
+            if optimistic.is_stale(error):
+                self.heads.was_stale()
+                self.heads.forget_callers(basis.callers)
+            raise
+
+    async def _heads(self, connection: Any, accounts: Collection[ObjectId]) -> dict[ObjectId, Head]:
+        heads = self.heads.take(accounts)
+        if len(heads) < len(accounts):
+            heads |= await optimistic.read_heads(connection, [one for one in accounts if one not in heads])
+        return heads
+
+    async def _callers(self, connection: Any, users: set[ObjectId]) -> dict[ObjectId, KnownCaller]:
+        callers = self.heads.callers(users)
+        if len(callers) < len(users):
+            read = await optimistic.read_callers(connection, users - callers.keys())
+            self.heads.remember_callers(read)
+            callers |= read
+        return callers
+
+
+def accounts_of(waiters: Sequence[Waiter]) -> set[ObjectId]:
+    wanted: set[ObjectId] = set()
+    for waiter in waiters:
+        wanted.update(waiter.accounts)
+    return wanted
+
+
+def _is_usual(waiter: Waiter) -> bool:
+    """A transfer, initial funds or a hold with nothing but notes beside it, not tried before."""
+    request = waiter.request
+    if waiter.may_have_happened or not isinstance(request, TransferRequest):
+        return False
+    terms = request.terms
+    return request.operation is not Operation.EXCHANGE and not (
+        terms.legs or terms.split or terms.conditions or terms.effective_at
+    )
+
+
+def _is_limited(waiter: Waiter, heads: dict[ObjectId, Head]) -> bool:
+    return any(account in heads and heads[account].account.limited for account in waiter.accounts)
+
+
+def _may_happen_now(answers: Answers) -> None:
+    """Called before the last word is sent. Raises `SomeoneLeft`."""
+    if any(waiter.answer.done() for waiter, _ in answers):
+        raise SomeoneLeft
+    for waiter, outcome in answers:
+        waiter.may_have_happened |= not isinstance(outcome, NostroError)
+
+
+def _as_it_happened(waiter: Waiter, outcome: Outcome, books: Books) -> Outcome:
+    """After a lost COMMIT: what is found under the request's own id was accepted, whatever is refused now,
+    as when its token was revoked since (test_a_logout_does_not_undo_what_was_committed_before_it)."""
+    found = books.recorded.get(waiter.request.scope) if waiter.may_have_happened else None
+    return outcome if found is None or found.id != waiter.request.id else Posted(found, replayed=False)

@@ -1,0 +1,72 @@
+"""What this process last saw committed of accounts and callers, so that it need not ask before every batch.
+
+Nothing here is the truth: whatever is decided on it is written only if the database finds it unchanged
+(store/optimistic.py). A head belongs to one batch at a time: it is taken out, and put back as that batch left
+it; whoever does not know what became of it does not put it back.
+"""
+
+from collections.abc import Collection, Iterable
+
+from nostro.domain.ids import ObjectId
+from nostro.store.optimistic import Head, KnownCaller
+
+# About half a kilobyte each.
+MOST_REMEMBERED = 20_000
+LONGEST_MISTRUST = 64
+
+
+class Heads:
+    """The least recently used are forgotten first, beyond `most` of each."""
+
+    def __init__(self, most: int = MOST_REMEMBERED) -> None:
+        self._most = most
+        self._accounts: dict[ObjectId, Head] = {}
+        self._callers: dict[ObjectId, KnownCaller] = {}
+        self._locked_until_trusted = 0
+        self._next_mistrust = 1
+
+    def take(self, accounts: Iterable[ObjectId]) -> dict[ObjectId, Head]:
+        """Those of `accounts` that are remembered, which are forgotten until they are put back."""
+        take = self._accounts.pop
+        return {account: head for account in accounts if (head := take(account, None)) is not None}
+
+    def put_back(self, heads: dict[ObjectId, Head]) -> None:
+        self._accounts.update(heads)
+        _forget_oldest(self._accounts, self._most)
+
+    def forget(self, accounts: Collection[ObjectId]) -> None:
+        """They were changed by somebody else, or by a way that does not tell their versions."""
+        for account in accounts:
+            self._accounts.pop(account, None)
+
+    def callers(self, users: Iterable[ObjectId]) -> dict[ObjectId, KnownCaller]:
+        return {user: caller for user in users if (caller := self._callers.get(user)) is not None}
+
+    def remember_callers(self, callers: dict[ObjectId, KnownCaller]) -> None:
+        self._callers.update(callers)
+        _forget_oldest(self._callers, self._most)
+
+    def forget_callers(self, users: Iterable[ObjectId]) -> None:
+        for user in users:
+            self._callers.pop(user, None)
+
+    def trusted(self) -> bool:
+        """Whether the next batch may try what is remembered; asked once for each batch."""
+        if self._locked_until_trusted == 0:
+            return True
+        self._locked_until_trusted -= 1
+        return False
+
+    def was_right(self) -> None:
+        self._next_mistrust = max(1, self._next_mistrust // 2)
+
+    def was_stale(self) -> None:
+        """Somebody else moves the same accounts: a process beside this one. Deciding twice costs more than
+        locking first, so for some batches nothing is tried, and for more of them each time."""
+        self._locked_until_trusted = self._next_mistrust
+        self._next_mistrust = min(self._next_mistrust * 2, LONGEST_MISTRUST)
+
+
+def _forget_oldest(remembered: dict[ObjectId, Head] | dict[ObjectId, KnownCaller], most: int) -> None:
+    while len(remembered) > most:
+        del remembered[next(iter(remembered))]

@@ -1,0 +1,142 @@
+"""The batch on its short way: heads and callers as they are, and one statement that writes while they are."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import asyncpg
+
+from nostro.domain.account import Account
+from nostro.domain.books import Books
+from nostro.domain.ids import ObjectId
+from nostro.domain.transaction import Entry, KeyScope, Kind
+from nostro.domain.user import Caller, Role
+from nostro.store.arrays import (
+    bytes_array,
+    enum_array,
+    plain_array,
+    quoted,
+    sparse_array,
+    text_array,
+    word_array,
+)
+from nostro.store.database import Connection
+from nostro.store.journal import account_of
+from nostro.store.queries import SQL
+
+_STALE = "NS003"
+
+
+class Head(NamedTuple):
+    """An account as it was committed last, as far as is known: `version` is its row's, since `moved_at`."""
+
+    account: Account
+    version: int
+    moved_at: datetime
+
+
+class KnownCaller(NamedTuple):
+    caller: Caller
+    version: int
+
+
+def is_stale(error: BaseException) -> bool:
+    """Whether `write_if_unchanged` found something changed, and wrote nothing."""
+    return isinstance(error, asyncpg.PostgresError) and error.sqlstate == _STALE
+
+
+async def read_heads(connection: Connection, wanted: Collection[ObjectId]) -> dict[ObjectId, Head]:
+    """The accounts of `wanted` that there are."""
+    rows = await connection.fetch(SQL["heads_as_they_are"], bytes_array(wanted))
+    return {row["id"]: Head(account_of(row), row["version"], row["updated_at"]) for row in rows}
+
+
+async def read_callers(connection: Connection, wanted: Collection[ObjectId]) -> dict[ObjectId, KnownCaller]:
+    rows = await connection.fetch(SQL["callers_as_they_are"], bytes_array(wanted))
+    return {
+        row["id"]: KnownCaller(Caller(row["id"], Role(row["role"]), row["token_epoch"]), row["version"])
+        for row in rows
+    }
+
+
+class Basis(NamedTuple):
+    """What a batch was decided on: heads and callers as they were seen, the tokens' digests, and the keys of
+    requests that were refused because they stood for nothing yet."""
+
+    heads: Mapping[ObjectId, Head]
+    callers: Mapping[ObjectId, KnownCaller]
+    tokens: Collection[bytes]
+    refused: Sequence[KeyScope]
+
+
+async def write_if_unchanged(connection: Connection, books: Books, basis: Basis) -> int:
+    """Write what was decided, and commit it, if nothing of `basis` has changed. Returns the version that its
+    heads now have. `books.now` is the latest time that any of them was moved at; afterwards it is the time of
+    what was written.
+
+    Raises what the driver raises: `is_stale` tells whether something has changed.
+    """
+    transactions = books.transactions
+    heads = [books.accounts[account] for account in sorted(basis.heads)]
+    debited, credited = _sides(books)
+    row = await connection.fetchrow(
+        _with_holds() if books.continued else SQL["write_if_unchanged"],
+        books.now,
+        bytes_array([head.id for head in heads]),
+        plain_array([basis.heads[head.id].version for head in heads]),
+        plain_array([head.balance for head in heads]),
+        plain_array([head.held for head in heads]),
+        plain_array([head.last_seq for head in heads]),
+        len(transactions),
+        bytes_array(basis.callers),
+        plain_array([known.version for known in basis.callers.values()]),
+        bytes_array(basis.tokens),
+        bytes_array([head.id for head in heads if head.held]),
+        bytes_array([t.id for t in transactions]),
+        enum_array([t.kind for t in transactions]),
+        enum_array([t.operation for t in transactions]),
+        bytes_array([t.requested_by for t in transactions]),
+        text_array([t.key for t in transactions]),
+        bytes_array([t.digest for t in transactions]),
+        bytes_array([t.from_account for t in transactions]),
+        bytes_array([t.to_account for t in transactions]),
+        plain_array([t.amount for t in transactions]),
+        word_array([t.currency for t in transactions]),
+        sparse_array([debit and debit.seq for debit in debited]),
+        sparse_array([debit and debit.balance_after for debit in debited]),
+        sparse_array([credit and credit.seq for credit in credited]),
+        sparse_array([credit and credit.balance_after for credit in credited]),
+        sparse_array([t.held_after for t in transactions]),
+        sparse_array([t.expires_at and _seconds(t.expires_at - books.now) for t in transactions]),
+        sparse_array([t.notes.description for t in transactions], quoted),
+        sparse_array([t.notes.reference for t in transactions], quoted),
+        sparse_array([t.notes.metadata for t in transactions], quoted),
+        bytes_array([scope.user for scope in basis.refused]),
+        enum_array([scope.operation for scope in basis.refused]),
+        text_array([scope.key for scope in basis.refused]),
+    )
+    books.happened_at(row["moment"])
+    for position, transaction in enumerate(transactions, start=row["before"] + 1):
+        transaction.position = position
+    return int(row["version"])
+
+
+def _with_holds() -> str:
+    return SQL["write_if_unchanged"].replace("/* holds_placed */", SQL["holds_placed"])
+
+
+def _sides(books: Books) -> tuple[Sequence[Entry | None], Sequence[Entry | None]]:
+    """The debit and the credit of each transaction; None for a hold, which has neither."""
+    if not books.continued:
+        return books.entries[0::2], books.entries[1::2]
+    entries = iter(books.entries)
+    pairs = [
+        (None, None) if transaction.kind is Kind.HOLD else (next(entries), next(entries))
+        for transaction in books.transactions
+    ]
+    return [debit for debit, _ in pairs], [credit for _, credit in pairs]
+
+
+def _seconds(lasting: timedelta) -> int:
+    """How long a hold lasts: the moment it counts from is not known before it is written."""
+    return round(lasting.total_seconds())
