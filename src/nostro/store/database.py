@@ -1,4 +1,4 @@
-"""Connections: pools for the committer, hot look-ups, followers and everything else; a limit on every wait.
+"""Connections: the committer's, pools for hot look-ups, followers and all else; a limit on every wait.
 
 The committer's connections plan its few statements once, generically, and through indexes only: a planner
 that saw a small table once would otherwise scan it for ever
@@ -6,7 +6,7 @@ that saw a small table once would otherwise scan it for ever
 """
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Self
@@ -46,7 +46,7 @@ class Database:
         self._dsn = dsn
         self._pool_size = pool_size
         self._general: asyncpg.Pool[asyncpg.Record] | None = None
-        self._committer: asyncpg.Pool[asyncpg.Record] | None = None
+        self._committers = _Committers(dsn)
         self._lookups: asyncpg.Pool[asyncpg.Record] | None = None
         self._background: asyncpg.Pool[asyncpg.Record] | None = None
 
@@ -55,7 +55,7 @@ class Database:
             self._general = await self._open(
                 _WAITS | {"application_name": "nostro"}, smallest=1, largest=self._pool_size
             )
-            self._committer = await self._open(_COMMITTER, smallest=1, largest=2)
+            await self._committers.release(await self._committers.acquire(), broken=False)
             self._lookups = await self._open(
                 _COMMITTER | {"application_name": "nostro lookups"}, smallest=1, largest=2
             )
@@ -67,9 +67,10 @@ class Database:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for pool in (self._general, self._committer, self._lookups, self._background):
+        for pool in (self._general, self._lookups, self._background):
             if pool is not None:
                 pool.terminate()
+        self._committers.terminate()
 
     async def _open(
         self, settings: dict[str, str], *, smallest: int, largest: int
@@ -142,13 +143,57 @@ class Database:
 
     async def acquire_committer(self) -> Connection:
         """A connection with the committer's settings. Raises what the driver raises: its user tells apart."""
-        assert self._committer is not None, "the database is not open"
-        return await self._committer.acquire(timeout=CONNECT_TIMEOUT_S)
+        return await self._committers.acquire()
 
     async def release_committer(self, connection: Connection, *, broken: bool) -> None:
         """Give it back; a `broken` one is closed."""
-        assert self._committer is not None, "the database is not open"
-        await _release(self._committer, connection, broken=broken)
+        await self._committers.release(connection, broken=broken)
+
+
+class _Committers:
+    """The committer's connections, as few as it has batches in flight.
+
+    A pool of the driver does more at every turn (tasks, timeouts, a proxy for each call) than a batch of one
+    request costs otherwise: docs/decisions/0012-heads-in-memory.md.
+    """
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._idle: list[Connection] = []
+        self._all: set[Connection] = set()
+
+    async def acquire(self) -> Connection:
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.is_closed():
+                return connection
+            self._all.discard(connection)
+        connection = await asyncpg.connect(
+            self._dsn,
+            timeout=CONNECT_TIMEOUT_S,
+            command_timeout=COMMAND_TIMEOUT_S,
+            server_settings=_COMMITTER | {"role": RUNTIME_ROLE},
+        )
+        self._all.add(connection)
+        return connection
+
+    async def release(self, connection: Connection, *, broken: bool) -> None:
+        """With a broken one go those that are idle, too, as in `_release`."""
+        self._idle.append(connection)
+        if broken:
+            _end(self._idle)
+            self._all.difference_update(self._idle)
+            self._idle = []
+
+    def terminate(self) -> None:
+        _end(self._all)
+
+
+def _end(connections: Iterable[Connection]) -> None:
+    """Without a word to the server, which may not be listening."""
+    for connection in connections:
+        with contextlib.suppress(asyncpg.InterfaceError):  # the driver may have closed it
+            connection.terminate()
 
 
 @asynccontextmanager
