@@ -19,6 +19,7 @@ from nostro import __version__
 from nostro.api.application import Application, with_cors
 from nostro.api.authentication import Origins, Tokens
 from nostro.api.desk import Desk
+from nostro.api.familiar import FamiliarHeads
 from nostro.api.lean import LeanPath
 from nostro.api.operations import OPERATIONS
 from nostro.api.protocol import LeanProtocol
@@ -236,7 +237,7 @@ async def serve_on(
         )
         config = uvicorn.Config(
             with_cors(Application(desk, OPERATIONS), origins),
-            http=partial(LeanProtocol, LeanPath(desk)),  # type: ignore[arg-type]
+            http=partial(LeanProtocol, LeanPath(desk), FamiliarHeads()),  # type: ignore[arg-type]
             ws="none",
             lifespan="off",
             log_config=None,

@@ -6,6 +6,7 @@ too special for the lean path; without it the same request may take it.
 
 import json
 import socket
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -261,3 +262,108 @@ def test_requests_sent_without_waiting_are_answered_in_their_order(
     amounts = [part.split(b",")[0] for part in received.split(b'"amount":')[1:]]
     assert amounts == [b"1", b"2", b"3", b"4", b"5"]
     assert received.count(b"HTTP/1.1 200 OK") == 5
+
+
+class Kept:
+    """One kept-alive connection, by hand."""
+
+    def __init__(self, url: str) -> None:
+        place = urlsplit(url)
+        self.socket = socket.create_connection((place.hostname, place.port), timeout=20)
+        self._received = b""
+
+    def send(self, *pieces: bytes) -> None:
+        for piece in pieces:
+            self.socket.sendall(piece)
+
+    def answer(self) -> tuple[int, dict[str, str], Any]:
+        """Status, headers and JSON of the next answer."""
+        while b"\r\n\r\n" not in self._received:
+            self._more()
+        head, _, rest = self._received.partition(b"\r\n\r\n")
+        first, *lines = head.decode().split("\r\n")
+        headers = dict(line.split(": ", 1) for line in lines)
+        length = int(headers["content-length"])
+        while len(rest) < length:
+            self._more()
+            rest = self._received.partition(b"\r\n\r\n")[2]
+        self._received = rest[length:]
+        return int(first.split()[1]), headers, json.loads(rest[:length])
+
+    def _more(self) -> None:
+        piece = self.socket.recv(65536)
+        assert piece, "the connection was closed"
+        self._received += piece
+
+
+@pytest.fixture
+def kept(house: House) -> Iterator[Kept]:
+    connection = Kept(house.service.url)
+    yield connection
+    connection.socket.close()
+
+
+def _transfer(ann: Person, source: str, target: str, amount: object = 1, *lines: str) -> bytes:
+    body = json.dumps({"fromAccount": source, "toAccount": target, "amount": amount, "idempotencyKey": fresh()})
+    said = ["POST /api/transactions HTTP/1.1", "Host: x", *lines, "Content-Type: application/json"]
+    said += [f"Authorization: Bearer {ann.token}", f"Content-Length: {len(body)}", "", body]
+    return "\r\n".join(said).encode()
+
+
+def _shown(answer: tuple[int, dict[str, str], Any]) -> tuple[int, set[str], dict[str, Any]]:
+    status, headers, document = answer
+    changing = CHANGING | {"available", "shortfall", "message", "detail"}
+    return status, headers.keys(), {name: value for name, value in document.items() if name not in changing}
+
+
+@pytest.mark.parametrize("amount", [1, 10_000, 1.005, "x"])
+def test_a_familiar_request_is_answered_as_it_was_when_it_was_parsed(
+    people: tuple[Person, str, str], kept: Kept, amount: object
+) -> None:
+    ann, first, second = people
+    line = f"X-Test: {fresh()}"
+    answers = []
+    for _ in range(3):
+        kept.send(_transfer(ann, first, second, amount, line))
+        answers.append(_shown(kept.answer()))
+        kept.send(_transfer(ann, first, second, 1, line))  # from here on the head is familiar
+        assert kept.answer()[0] == 201
+    assert answers[1] == answers[0]
+    assert answers[2] == answers[0]
+
+
+def test_familiar_requests_keep_their_order_however_they_arrive(
+    people: tuple[Person, str, str], kept: Kept
+) -> None:
+    ann, first, second = people
+    for _ in range(2):
+        kept.send(_transfer(ann, first, second))
+        assert kept.answer()[0] == 201
+    whole = [_transfer(ann, first, second, amount) for amount in range(1, 8)]
+    kept.send(whole[0] + whole[1], whole[2][:30], whole[2][30:], whole[3] + whole[4][:-5], whole[4][-5:])
+    kept.send(whole[5], whole[6])
+    assert [kept.answer()[2]["transaction"]["amount"] for _ in whole] == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_what_follows_a_familiar_request_is_not_read_as_its_body(
+    people: tuple[Person, str, str], kept: Kept
+) -> None:
+    ann, first, second = people
+    for _ in range(2):
+        kept.send(_transfer(ann, first, second))
+        assert kept.answer()[0] == 201
+    kept.send(_transfer(ann, first, second) + b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert [kept.answer()[0], kept.answer()[0]] == [201, 404]
+
+
+def test_a_familiar_head_says_nothing_about_the_token(people: tuple[Person, str, str], kept: Kept) -> None:
+    ann, first, second = people
+    for _ in range(2):
+        kept.send(_transfer(ann, first, second))
+        assert kept.answer()[0] == 201
+    for forged in ("", "x", ann.token[:-2] + "xx", ann.token + "x"):
+        kept.send(_transfer(ann, first, second).replace(ann.token.encode(), forged.encode()))
+        assert kept.answer()[0] == 401
+    ann.post("/api/auth/logout")
+    kept.send(_transfer(ann, first, second))
+    assert kept.answer()[0] == 401

@@ -14,6 +14,7 @@ from starlette.requests import Request
 
 from nostro.api.desk import Desk
 from nostro.api.documents import JSON, balance_document, encode
+from nostro.api.familiar import Familiar
 from nostro.api.paths import ACCOUNTS, TRANSACTIONS
 from nostro.api.problems import problem
 from nostro.api.sent import plain_capture, plain_transfer
@@ -41,8 +42,8 @@ _JSON_TYPES = frozenset(
 _SPECIAL = frozenset(
     {b"cookie", b"origin", b"idempotency-key", b"content-encoding", b"sec-fetch-site", b"expect"}
 )
-_HEADERS: Headers = [(b"content-type", JSON.encode())]
-_REPLAY_HEADERS: Headers = [*_HEADERS, *((n.lower().encode(), v.encode()) for n, v in REPLAYED.items())]
+PLAIN_HEADERS: Headers = [(b"content-type", JSON.encode())]
+_REPLAY_HEADERS: Headers = [*PLAIN_HEADERS, *((n.lower().encode(), v.encode()) for n, v in REPLAYED.items())]
 
 
 class Answered(NamedTuple):
@@ -69,23 +70,25 @@ class LeanPath:
 
     def may_take(self, scope: dict[str, Any]) -> bool:
         """Whether it is worth waiting for the body: right method, right path, no query."""
-        path = scope["path"]
-        if scope["query_string"]:
-            return False
-        if scope["method"] == "POST":
-            return bool(path == TRANSACTIONS or (path.startswith(_ABOUT) and path.endswith(_CAPTURE)))
-        return bool(scope["method"] == "GET" and path.startswith(_BALANCE))
+        return not scope["query_string"] and _is_hot(scope["method"], scope["path"])
 
     def take(self, scope: dict[str, Any], body: bytes) -> Pending | None:
         claims = self._claims(scope["headers"], has_body=bool(body))
-        if claims is None:
+        return None if claims is None else self._begin(scope["method"], scope["path"], claims, body)
+
+    def take_familiar(self, request: Familiar) -> Pending | None:
+        """The same for a request whose headers are those of one that was taken before."""
+        if len(request.body) > LONGEST_BODY or not _is_hot(request.method, request.path):
             return None
+        claims = self._desk.tokens.remembered(request.token.decode("latin-1"))
+        return None if claims is None else self._begin(request.method, request.path, claims, request.body)
+
+    def _begin(self, method: str, path: str, claims: Claims, body: bytes) -> Pending | None:
         try:
-            if scope["method"] == "POST":
-                if scope["path"] != TRANSACTIONS:
-                    return self._capture(scope, claims, body)
-                return self._transfer(scope, claims, body)
-            return None if body else self._balance(scope, claims)
+            if method == "POST":
+                begin = self._transfer if path == TRANSACTIONS else self._capture
+                return begin(path, claims, body)
+            return None if body else self._balance(path, claims)
         except NostroError:
             return None
 
@@ -108,44 +111,49 @@ class LeanPath:
                 return None
         return claims if typed else None
 
-    def _transfer(self, scope: dict[str, Any], claims: Claims, body: bytes) -> Pending | None:
+    def _transfer(self, path: str, claims: Claims, body: bytes) -> Pending | None:
         sent = plain_transfer(body)
         if sent is None:
             return None
         future = self._desk.ledger.transfers.begin_transfer(claims, **sent._asdict())
         situation = "held" if sent.terms.hold else "transferred"
-        return Pending(future, lambda outcome: self._posted(scope, situation, outcome))
+        return Pending(future, lambda outcome: self._posted(path, situation, outcome))
 
-    def _capture(self, scope: dict[str, Any], claims: Claims, body: bytes) -> Pending | None:
+    def _capture(self, path: str, claims: Claims, body: bytes) -> Pending | None:
         sent = plain_capture(body)
         if sent is None:
             return None
-        hold = parse_id(scope["path"][len(_ABOUT) : -len(_CAPTURE)], "transactionId")
+        hold = parse_id(path[len(_ABOUT) : -len(_CAPTURE)], "transactionId")
         key, amount, final = sent
         request = follow_up_request(Operation.CAPTURE, claims, hold, key=key, amount=amount, final=final)
         future = self._desk.ledger.follow_ups.begin(request)
-        return Pending(future, lambda outcome: self._posted(scope, "captured", outcome))
+        return Pending(future, lambda outcome: self._posted(path, "captured", outcome))
 
-    def _posted(self, scope: dict[str, Any], situation: str, outcome: Outcome) -> Answered:
+    def _posted(self, path: str, situation: str, outcome: Outcome) -> Answered:
         if isinstance(outcome, NostroError):
-            return self._problem(scope, outcome, "transfer")
+            return self._problem(path, outcome, "transfer")
         status, document = posted_document(self._desk.configured_dialect, situation, outcome)
-        return Answered(status, _REPLAY_HEADERS if outcome.replayed else _HEADERS, encode(document))
+        return Answered(status, _REPLAY_HEADERS if outcome.replayed else PLAIN_HEADERS, encode(document))
 
-    def _balance(self, scope: dict[str, Any], claims: Claims) -> Pending:
-        account = parse_id(scope["path"][len(_BALANCE) :], "accountId")
+    def _balance(self, path: str, claims: Claims) -> Pending:
+        account = parse_id(path[len(_BALANCE) :], "accountId")
         future = self._desk.ledger.balances.ask(claims, account)
-        return Pending(future, lambda balance: self._balance_read(scope, balance))
+        return Pending(future, lambda balance: self._balance_read(path, balance))
 
-    def _balance_read(self, scope: dict[str, Any], balance: Balance) -> Answered:
+    def _balance_read(self, path: str, balance: Balance) -> Answered:
         if isinstance(balance, NostroError):
-            return self._problem(scope, balance, "balance")
-        return Answered(200, _HEADERS, encode(balance_document(balance)))
+            return self._problem(path, balance, "balance")
+        return Answered(200, PLAIN_HEADERS, encode(balance_document(balance)))
 
-    def _problem(self, scope: dict[str, Any], error: NostroError, operation: str) -> Answered:
+    def _problem(self, path: str, error: NostroError, operation: str) -> Answered:
         self.counts.refused(error.code)
-        scope["nostro.asked"], scope["nostro.dialect"] = scope["path"], None
-        request = Request(scope)
-        response = problem(request, error, self._desk.dialect(request), operation)
+        request = Request({"type": "http", "nostro.asked": path})
+        response = problem(request, error, self._desk.configured_dialect, operation)
         headers = [header for header in response.raw_headers if header[0] != b"content-length"]
         return Answered(response.status_code, headers, bytes(response.body))
+
+
+def _is_hot(method: str, path: str) -> bool:
+    if method == "POST":
+        return path == TRANSACTIONS or (path.startswith(_ABOUT) and path.endswith(_CAPTURE))
+    return method == "GET" and path.startswith(_BALANCE)

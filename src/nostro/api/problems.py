@@ -42,7 +42,7 @@ def problem(request: Request, error: NostroError, dialect: Dialect, operation: s
         "success": False,
         "type": f"/errors/{error.code}",
         "title": error.title,
-        "instance": request.scope.get("nostro.asked", request.url.path),
+        "instance": request.scope.get("nostro.asked") or request.url.path,
     }
     headers = {"Retry-After": _RETRY_AFTER_S} if isinstance(error, Unavailable | RateLimited) else {}
     if said["httpStatus"] == 401:

@@ -2,8 +2,9 @@
 
 A request in uvicorn is a cycle and a task that runs the application. A candidate for the lean path is held
 back until its body is complete; if it is taken, its answer is written when its future is done, without a task.
-Everything else (pipelining, keep-alive, shutdown, limits) stays uvicorn's: the cycle is the same object, and it
-is complete when the answer has been written.
+One whose head is familiar (familiar.py) is not even parsed: a `_Turn` stands where uvicorn expects the cycle.
+Everything else (pipelining, keep-alive, shutdown, limits) stays uvicorn's: a request is complete when its
+answer has been written.
 """
 
 import asyncio
@@ -13,7 +14,8 @@ import structlog
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from nostro.api.application import HEADERS_OF_EVERY_ANSWER, LARGEST_HEADERS
-from nostro.api.lean import LONGEST_BODY, Answered, LeanPath, Pending
+from nostro.api.familiar import FamiliarHeads
+from nostro.api.lean import LONGEST_BODY, PLAIN_HEADERS, Answered, LeanPath, Pending
 from nostro.api.stream import TRANSPORT
 from nostro.ledger.counts import LEAN
 
@@ -22,16 +24,53 @@ log = structlog.get_logger(__name__)
 _ALWAYS = b"".join(b"%s: %s\r\n" % header for header in HEADERS_OF_EVERY_ANSWER)
 
 
+class _Turn:
+    """All that uvicorn asks of the request that is under way. A connection uses its own again and again."""
+
+    __slots__ = ("disconnected", "keep_alive", "message_event", "response_complete", "response_started")
+
+    def __init__(self) -> None:
+        self.message_event = asyncio.Event()
+        self.keep_alive = True
+        self.disconnected = self.response_started = self.response_complete = False
+
+
 class LeanProtocol(HttpToolsProtocol):
     """One connection. At most one of its requests is under way; uvicorn queues what a client pipelines."""
 
-    def __init__(self, lean: LeanPath, **uvicorns: Any) -> None:
+    def __init__(self, lean: LeanPath, familiar: FamiliarHeads, **uvicorns: Any) -> None:
         super().__init__(**uvicorns)
         self._lean = lean
+        self._familiar = familiar
+        self._turn = _Turn()
         self._held: tuple[RequestResponseCycle, Any] | None = None
         self._head_size: int | None = None  # bytes of a head without an end yet, but for its first piece
+        self._mid_message = False  # of the parser, which is told nothing of familiar requests
+        self._taken = 0
+        self._active_at = 0.0
 
     def data_received(self, data: bytes) -> None:
+        idle = not self._mid_message and (self.cycle is None or self.cycle.response_complete)
+        if idle and self._take_familiar(data):
+            return
+        taken = self._taken
+        self._parse(data)
+        if idle and self._taken == taken + 1 and not self._mid_message and self.cycle.keep_alive:
+            self._familiar.remember(data)
+
+    def _take_familiar(self, data: bytes) -> bool:
+        request = self._familiar.read(data)
+        pending = self._lean.take_familiar(request) if request is not None else None
+        if pending is None or self.flow.write_paused:
+            return False
+        turn = self._turn
+        turn.keep_alive = True
+        turn.disconnected = turn.response_complete = False
+        self.cycle = turn  # type: ignore[assignment]
+        pending.future.add_done_callback(lambda _: self._write(turn, pending))
+        return True
+
+    def _parse(self, data: bytes) -> None:
         """uvicorn keeps a head until its end, however long; here it ends with the connection."""
         under_way = self._head_size
         super().data_received(data)
@@ -43,6 +82,7 @@ class LeanProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._mid_message = True
         self._head_size = 0
 
     def on_headers_complete(self) -> None:
@@ -67,6 +107,7 @@ class LeanProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
+        self._mid_message = False
         if self._held is not None and not self._held[0].more_body:
             (cycle, app), self._held = self._held, None
             if not self._take(cycle):
@@ -78,10 +119,11 @@ class LeanProtocol(HttpToolsProtocol):
         pending = self._lean.take(cycle.scope, bytes(cycle.body))  # type: ignore[arg-type]
         if pending is None:
             return False
+        self._taken += 1
         pending.future.add_done_callback(lambda _: self._write(cycle, pending))
         return True
 
-    def _write(self, cycle: RequestResponseCycle, pending: Pending) -> None:
+    def _write(self, cycle: RequestResponseCycle | _Turn, pending: Pending) -> None:
         cycle.response_started = cycle.response_complete = True
         if cycle.disconnected:
             return
@@ -92,17 +134,42 @@ class LeanProtocol(HttpToolsProtocol):
             self.transport.close()
             return
         self._lean.counts.answered(LEAN, answered.status)
-        self.transport.write(self._bytes(cycle, answered))
+        self.transport.write(self._bytes(answered, keep_alive=cycle.keep_alive))
         if not cycle.keep_alive:
             self.transport.close()
-        self.on_response_complete()
+        if cycle is self._turn and not self.pipeline and self.timeout_keep_alive_task is not None:
+            self._active_at = self.loop.time()
+            self.server_state.total_requests += 1
+        else:
+            self.on_response_complete()
 
-    def _bytes(self, cycle: RequestResponseCycle, answered: Answered) -> bytes:
-        head = [STATUS_LINE[answered.status]]
-        head += [b"%s: %s\r\n" % header for header in (*self.server_state.default_headers, *answered.headers)]
-        head.append(_ALWAYS)
-        if not cycle.keep_alive:
-            head.append(b"connection: close\r\n")
-        head.append(b"content-length: %d\r\n\r\n" % len(answered.body))
-        head.append(answered.body)
-        return b"".join(head)
+    def timeout_keep_alive_handler(self) -> None:
+        """Familiar requests leave the timer as it is wound up, so it may ring early."""
+        self.timeout_keep_alive_task = None
+        under_way = self.cycle is not None and not self.cycle.response_complete
+        idle_s = 0 if under_way else self.loop.time() - self._active_at
+        if idle_s >= self.timeout_keep_alive:
+            super().timeout_keep_alive_handler()
+        else:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive - idle_s, self.timeout_keep_alive_handler
+            )
+
+    def _bytes(self, answered: Answered, *, keep_alive: bool) -> bytes:
+        head = self._head(answered) if keep_alive else self._head(answered) + b"connection: close\r\n"
+        return b"%scontent-length: %d\r\n\r\n%s" % (head, len(answered.body), answered.body)
+
+    def _head(self, answered: Answered) -> bytes:
+        """Without its end; kept for as long as uvicorn keeps the date, which is a second."""
+        defaults = self.server_state.default_headers
+        kept = _heads.get(answered.status)
+        if kept is not None and kept[0] is defaults and answered.headers is PLAIN_HEADERS:
+            return kept[1]
+        lines = [b"%s: %s\r\n" % header for header in (*defaults, *answered.headers)]
+        head = b"".join([STATUS_LINE[answered.status], *lines, _ALWAYS])
+        if answered.headers is PLAIN_HEADERS:
+            _heads[answered.status] = (defaults, head)
+        return head
+
+
+_heads: dict[int, tuple[object, bytes]] = {}
