@@ -293,3 +293,29 @@ async def test_a_clock_that_is_set_back_writes_no_entry_before_the_one_it_follow
     )
     assert on_new_accounts.transaction.created_at - first.transaction.created_at < timedelta(days=1)
     assert (await scene.ledger.verify()).holds
+
+
+async def test_a_single_request_comes_between_the_chunks_of_bulk_work_on_its_account(ledger: Ledger) -> None:
+    """Whatever other singles are under way, and however much of the bulk waits."""
+    bank = await Bank.open(ledger)
+    ann, bob = await bank.person(), await bank.person()
+    source, target = await bank.account(ann, 1000), await bank.account(bob)
+    other, another = await bank.account(bob, 1000), await bank.account(ann)
+    committer, landed = ledger.transfers.committer, []
+    committer.queue.max_batch = committer.queue.chunk = 5
+    bulk = committer.enqueue_bulk(
+        [transfer_request(token_of(ann), fresh_key(), source, target, Amount(1, 0)) for _ in range(300)],
+        together=False,
+    )
+    bulk[-1].add_done_callback(lambda _: landed.append("bulk"))
+
+    async def pay_again_and_again() -> None:
+        while not bulk[-1].done():
+            await send(ledger, token_of(bob), other, another, "1")
+
+    others = [asyncio.create_task(pay_again_and_again()) for _ in range(4)]
+    await bulk[0]
+    assert codes([await send(ledger, token_of(ann), source, target, "1")]) == {"posted": 1}
+    assert landed == []
+    await asyncio.gather(*bulk, *others)
+    assert (await ledger.verify()).holds

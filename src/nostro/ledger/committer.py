@@ -57,7 +57,8 @@ class Committer:
     """Gathers requests and commits them in batches, at most two in flight. Use as `async with`.
 
     The second sets out while the first is under way, once enough wait to be worth a batch of their own: it is
-    decided while the first one is written and synced. Locks decide which commits first. Of two, at most one is bulk work; beside it a single request is enough for a batch.
+    decided while the first one is written and synced. Locks decide which commits first. Of two, at most one is
+    bulk work; beside it a single request is enough for a batch.
     """
 
     database: Database
@@ -151,7 +152,8 @@ class Committer:
         enough = self.worth_a_second if False in under_way else 1
         if self.queue.singles < self._passed_over + enough:
             return None
-        busy = set[ObjectId]().union(*(flight.accounts for flight in self._in_flight.values()))
+        # Not what bulk work is moving, perhaps for long: the lock lets a single request in between chunks.
+        busy = set[ObjectId]().union(*(f.accounts for f in self._in_flight.values() if not f.batch.is_bulk))
         batch = self.queue.take_singles(busy, enough)
         self._passed_over = self.queue.singles if batch is None else 0
         return batch
