@@ -89,7 +89,8 @@ class Attempts:
             return []
         answers = list(zip(waiters, outcomes, strict=True))
         refused = [waiter for waiter, outcome in answers if isinstance(outcome, NostroError)]
-        touched = accounts_of(refused) | books.moved.keys()
+        receiving = {hold.to_account for hold in books.continued.values()}
+        touched = accounts_of(refused) | books.moved.keys() | receiving
         basis = Basis(
             heads={account: head for account, head in heads.items() if account in touched},
             callers=callers,

@@ -261,4 +261,4 @@ def _still_waiting(batch: Batch) -> Batch:
         for waiter in left:
             waiter.give_up()
         left = []
-    return Batch(left, batch.together)
+    return batch._replace(waiters=left)

@@ -16,7 +16,7 @@ LONGEST_MISTRUST = 64
 
 
 class Heads:
-    """The least recently used are forgotten first, beyond `most` of each."""
+    """At most `most` of each: the accounts used least recently go first, and the callers read first."""
 
     def __init__(self, most: int = MOST_REMEMBERED) -> None:
         self._most = most

@@ -16,7 +16,7 @@ SELECT id, role::text AS role, extract(epoch FROM token_epoch)::float8 AS token_
 -- Holds afterwards: what write_batch says, if every account ($2, in the order of their ids, as lock_accounts takes them)
 -- and every caller ($8) is at the version that the batch was decided on, no token of $10 is revoked, no hold on the
 -- accounts $11 is expired or about to, and the keys $31 of refused requests stand for nothing; otherwise nothing
--- (refuse_stale raises). A key of an accepted request that is taken is refused by its constraint. An account that a
+-- (refuse_stale raises). `still_so` looks when the accounts are locked, not before. A key of an accepted request that is taken is refused by its constraint. An account that a
 -- refusal was decided on is written as it was, which locks it like the others. $1 is the latest time any of the accounts
 -- was moved at, which nothing may be written before. The accounts come first and journal_head last, as everywhere.
 WITH clock AS MATERIALIZED (
@@ -29,23 +29,13 @@ WITH clock AS MATERIALIZED (
            AS n (id, version, balance, held, last_seq)
    WHERE a.id = n.id AND a.xmin = n.version
   RETURNING 1
+), checked AS MATERIALIZED (
+  SELECT CASE WHEN (SELECT count(*) FROM moved) = cardinality($2::text::bytea[])
+              THEN still_so($8::text::bytea[], $9::text::xid[], $10::text::bytea[], $11::text::bytea[],
+                            (SELECT moment FROM clock), $31::text::bytea[], $32::text::operation[], $33::text::text[])
+              ELSE refuse_stale() END AS unchanged
 ), head AS (
-  UPDATE journal_head SET position = position + $7
-   WHERE single
-     AND CASE WHEN (SELECT count(*) FROM moved) = cardinality($2::text::bytea[])
-               AND (SELECT count(*) FROM unnest($8::text::bytea[], $9::text::xid[]) AS n (id, version)
-                                    JOIN users u ON u.id = n.id AND u.xmin = n.version)
-                   = cardinality($8::text::bytea[])
-               AND NOT EXISTS (SELECT FROM revoked_tokens r WHERE r.digest = ANY($10::text::bytea[]))
-               AND NOT EXISTS (SELECT FROM summaries s, clock
-                                WHERE s.account_id = ANY($11::text::bytea[]) AND s.status = 'PENDING'
-                                  AND s.expires_at <= clock.moment + interval '1 second')
-               AND NOT EXISTS (SELECT FROM unnest($31::text::bytea[], $32::text::text[], $33::text::text[])
-                                             AS n (requested_by, operation, idempotency_key)
-                                      JOIN transactions t ON t.requested_by = n.requested_by
-                                                         AND t.operation = n.operation::operation
-                                                         AND t.idempotency_key = n.idempotency_key)
-              THEN true ELSE refuse_stale() END
+  UPDATE journal_head SET position = position + $7 WHERE single AND (SELECT unchanged FROM checked)
   RETURNING position - $7 AS before
 ), asked AS MATERIALIZED (
   SELECT * FROM unnest($12::text::bytea[], $13::text::transaction_kind[], $14::text::operation[], $15::text::bytea[],
