@@ -581,10 +581,10 @@ async def test_after_a_stale_attempt_the_lock_comes_first_for_a_while(scene: Sce
     assert scene.tried == ["stale", "written", "written"]
 
 
-def test_who_was_stale_again_is_mistrusted_twice_as_long_up_to_an_end() -> None:
+def test_who_was_wrong_again_is_mistrusted_twice_as_long_up_to_an_end() -> None:
     heads, lengths = Heads(), []
     for _ in range(10):
-        heads.was_stale()
+        heads.was_wrong()
         lengths.append(0)
         while not heads.trusted():
             lengths[-1] += 1
@@ -595,12 +595,12 @@ def test_who_was_stale_again_is_mistrusted_twice_as_long_up_to_an_end() -> None:
 def test_who_was_right_is_mistrusted_half_as_long_the_next_time() -> None:
     heads = Heads()
     for _ in range(4):
-        heads.was_stale()
+        heads.was_wrong()
     for _ in range(2):
         heads.was_right()
     while not heads.trusted():
         pass
-    heads.was_stale()
+    heads.was_wrong()
     mistrusted = 0
     while not heads.trusted():
         mistrusted += 1

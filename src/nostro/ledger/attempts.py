@@ -86,6 +86,8 @@ class Attempts:
         requests = [waiter.request for waiter in waiters]
         outcomes = (decide_together if batch.together else decide)(requests, books, self.policy)
         if not books.transactions:
+            if not batch.together:  # whose decision was taken back, but not from the heads
+                self.heads.put_back(heads)
             return []
         answers = list(zip(waiters, outcomes, strict=True))
         refused = [waiter for waiter, outcome in answers if isinstance(outcome, NostroError)]
@@ -126,8 +128,8 @@ class Attempts:
             if not is_connection_lost(error):
                 for waiter, _ in answers:
                     waiter.may_have_happened = False
+                self.heads.was_wrong()
             if optimistic.is_stale(error):
-                self.heads.was_stale()
                 self.heads.forget_callers(basis.callers)
             raise
 

@@ -60,9 +60,9 @@ class Heads:
     def was_right(self) -> None:
         self._next_mistrust = max(1, self._next_mistrust // 2)
 
-    def was_stale(self) -> None:
-        """Somebody else moves the same accounts: a process beside this one. Deciding twice costs more than
-        locking first, so for some batches nothing is tried, and for more of them each time."""
+    def was_wrong(self) -> None:
+        """Somebody else moves the same accounts: a process beside this one. Or a key was taken. Deciding twice
+        costs more than locking first, so for some batches nothing is tried, and for more of them each time."""
         self._locked_until_trusted = self._next_mistrust
         self._next_mistrust = min(self._next_mistrust * 2, LONGEST_MISTRUST)
 
