@@ -625,10 +625,10 @@ def _head(number: int) -> Head:
 
 def test_no_more_accounts_are_remembered_than_fit_and_the_least_recently_used_go_first() -> None:
     heads = Heads(most=3)
-    heads.put_back({_numbered(number): _head(number) for number in (1, 2, 3)})
-    heads.put_back(heads.take([_numbered(1)]))
-    heads.put_back({_numbered(4): _head(4)})
-    assert set(heads.take(map(_numbered, (1, 2, 3, 4)))) == set(map(_numbered, (1, 3, 4)))
+    heads.remember({_numbered(number): _head(number) for number in (1, 2, 3)})
+    heads.remember(heads.of([_numbered(1)]))
+    heads.remember({_numbered(4): _head(4)})
+    assert set(heads.of(map(_numbered, (1, 2, 3, 4)))) == set(map(_numbered, (1, 3, 4)))
 
 
 def test_no_more_callers_are_remembered_than_fit() -> None:
@@ -639,17 +639,20 @@ def test_no_more_callers_are_remembered_than_fit() -> None:
     assert set(heads.callers(map(_numbered, (1, 2, 3)))) == {_numbered(2), _numbered(3)}
 
 
-def test_a_head_belongs_to_one_batch_at_a_time() -> None:
-    heads = Heads()
-    heads.put_back({_numbered(1): _head(1)})
-    assert set(heads.take([_numbered(1)])) == {_numbered(1)}
-    assert heads.take([_numbered(1)]) == {}
+def test_what_was_forgotten_and_read_again_is_not_what_was_decided_on() -> None:
+    heads, decided_on = Heads(), {_numbered(1): _head(1)}
+    heads.remember(decided_on)
+    assert heads.has(decided_on)
+    heads.forget([_numbered(1)])
+    assert not heads.has(decided_on)
+    heads.remember({_numbered(1): _head(1)})
+    assert not heads.has(decided_on)
 
 
 async def test_whatever_was_moved_under_the_lock_is_read_anew(scene: Scene) -> None:
     under_the_lock(scene.here)
     await scene.pay("1")
-    assert scene.heads.take([scene.source, scene.target, scene.rich]).keys() == {scene.rich}
+    assert scene.heads.of([scene.source, scene.target, scene.rich]).keys() == {scene.rich}
 
 
 async def test_a_ledger_that_remembers_one_account_at_a_time_is_right_all_the_same(scene: Scene) -> None:

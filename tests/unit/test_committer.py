@@ -44,17 +44,17 @@ class Scene:
         self._count(journal, "write_batch")
         self._count(optimistic, "write_if_unchanged")
         # One batch at a time, as far as these tests are concerned, unless one says otherwise.
-        self.ledger.transfers.committer.worth_a_second = 10**9
+        self.ledger.transfers.committer.flights.worth_a_second = 10**9
         return self
 
     def _put_the_gate_before(self, way: str) -> None:
         go = getattr(Attempts, way)
 
-        async def go_when_open(attempts: Attempts, connection: Any, batch: Any) -> Any:
+        async def go_when_open(attempts: Attempts, *rest: Any) -> Any:
             self.begun += 1
             self.at_the_gate.set()
             await self.gate.wait()
-            return await go(attempts, connection, batch)
+            return await go(attempts, *rest)
 
         self._patch(Attempts, way, go_when_open)
 
@@ -127,7 +127,7 @@ async def a_pair(scene: Scene) -> tuple[ObjectId, ObjectId]:
 
 
 async def test_a_second_batch_sets_out_when_enough_wait_and_never_a_third(scene: Scene) -> None:
-    scene.ledger.transfers.committer.worth_a_second = 8
+    scene.ledger.transfers.committer.flights.worth_a_second = 8
     first = await scene.first_at_the_gate()
     few = [scene.pay(along=scene.elsewhere) for _ in range(7)]
     await many_turns()
@@ -146,7 +146,7 @@ async def test_a_second_batch_sets_out_when_enough_wait_and_never_a_third(scene:
 async def test_who_needs_an_account_of_the_batch_under_way_waits_for_it_and_lets_others_pass(
     scene: Scene,
 ) -> None:
-    scene.ledger.transfers.committer.worth_a_second = 8
+    scene.ledger.transfers.committer.flights.worth_a_second = 8
     pairs = [await a_pair(scene) for _ in range(8)]
     first = await scene.first_at_the_gate()
     same = [scene.pay() for _ in range(20)]
@@ -181,7 +181,7 @@ async def test_a_single_request_sets_out_beside_bulk_work_and_alone(scene: Scene
 
 async def test_bulk_work_is_not_starved_by_single_requests(scene: Scene) -> None:
     committer = scene.ledger.transfers.committer
-    committer.worth_a_second = 8
+    committer.flights.worth_a_second = 8
     first = await scene.first_at_the_gate()
     many = [scene.pay() for _ in range(40)]
     await asyncio.sleep(0)  # all of them wait, and nobody was called yet

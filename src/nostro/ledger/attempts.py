@@ -8,7 +8,7 @@ Both decide with the same rules. The short way takes requests with nothing unusu
 or was found changed, is committed under the lock next (tests/concurrency/test_heads_in_memory.py).
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -23,7 +23,7 @@ from nostro.ledger.identity import new_id
 from nostro.ledger.queue import Batch, Waiter
 from nostro.store import journal, optimistic
 from nostro.store.failures import is_connection_lost
-from nostro.store.optimistic import Basis, Head, KnownCaller
+from nostro.store.optimistic import Basis, Head, KnownCaller, Prepared
 
 
 class Usual(NamedTuple):
@@ -37,8 +37,22 @@ class Usual(NamedTuple):
 Answers = Sequence[tuple[Waiter, Outcome]]
 
 
+class Place(NamedTuple):
+    """Of a batch among those under way. `decided`: called when the next one can be decided on what this one
+    will leave. `turn`: waits until those before it are written, or have failed, and tells whether there were
+    any. `is_over`: called when this one is written."""
+
+    decided: Callable[[], None]
+    turn: Callable[[], Awaitable[bool]]
+    is_over: Callable[[], None]
+
+
 class SomeoneLeft(Exception):
     """A waiter was answered while its batch was on the way: the batch is made again without it."""
+
+
+class SomeoneFailed(Exception):
+    """The batch was decided on what another one would leave, which failed: it is decided again."""
 
 
 @dataclass
@@ -68,13 +82,40 @@ class Attempts:
         self.heads.forget(books.moved)
         return answers
 
-    async def if_unchanged(self, connection: Any, batch: Batch) -> Answers:
-        """Decide and commit the usual requests of the batch, on the heads as they were last seen; the others
-        have no answer, and none has if nothing can be accepted. Raises what the driver raises; with
-        `optimistic.is_stale` nothing was done."""
+    async def if_unchanged(self, connection: Any, batch: Batch, place: Place) -> Answers:
+        """Decide and commit the usual requests of the batch, on the heads as the batches before it leave them;
+        the others have no answer, and none has if nothing can be accepted. Raises what the driver raises, and
+        with `optimistic.is_stale`, `SomeoneLeft` or `SomeoneFailed` nothing was done."""
         usual = await self._usual(connection, batch)
         if usual is None:
             return []
+        try:
+            answers, books, basis = self._decide(usual, together=batch.together)
+            if not books.transactions:
+                if batch.together:  # the decision was taken back, but not from the heads
+                    self.heads.forget(usual.heads)
+                return []
+            place.decided()
+            prepared = optimistic.prepared(books, basis)
+            await self._turn(place, basis)
+            version = await self._write(connection, answers, books, basis, prepared)
+        except BaseException:
+            self.heads.forget(usual.heads)
+            raise
+        for account, head in basis.heads.items():
+            head.version = version
+            if account in books.moved:
+                head.moved_at = books.now
+        place.is_over()
+        self.heads.was_right()
+        return answers
+
+    async def _turn(self, place: Place, basis: Basis) -> None:
+        """Afterwards those before it are written; if one failed, what it left is no longer remembered."""
+        if await place.turn() and not self.heads.has(basis.heads):
+            raise SomeoneFailed
+
+    def _decide(self, usual: Usual, *, together: bool) -> tuple[Answers, Books, Basis]:
         waiters, heads, callers = usual
         books = Books(
             now=max(head.moved_at for head in heads.values()),
@@ -84,11 +125,7 @@ class Attempts:
             recorded={},
         )
         requests = [waiter.request for waiter in waiters]
-        outcomes = (decide_together if batch.together else decide)(requests, books, self.policy)
-        if not books.transactions:
-            if not batch.together:  # whose decision was taken back, but not from the heads
-                self.heads.put_back(heads)
-            return []
+        outcomes = (decide_together if together else decide)(requests, books, self.policy)
         answers = list(zip(waiters, outcomes, strict=True))
         refused = [waiter for waiter, outcome in answers if isinstance(outcome, NostroError)]
         receiving = {hold.to_account for hold in books.continued.values()}
@@ -99,20 +136,14 @@ class Attempts:
             tokens={request.claims.digest for request in requests},
             refused=[waiter.request.scope for waiter in refused],
         )
-        version = await self._write(connection, answers, books, basis)
-        for account, head in basis.heads.items():
-            moved_at = books.now if account in books.moved else head.moved_at
-            heads[account] = Head(head.account, version, moved_at)
-        self.heads.put_back(heads)
-        self.heads.was_right()
-        return answers
+        return answers, books, basis
 
     async def _usual(self, connection: Any, batch: Batch) -> Usual | None:
         """The usual requests of the batch; None if there are none, or if the order of the batch is to be kept
         and they are not all of it."""
         waiters = [waiter for waiter in batch.waiters if _is_usual(waiter)]
-        heads = await self._heads(connection, accounts_of(waiters))
         callers = await self._callers(connection, {waiter.request.claims.user for waiter in waiters})
+        heads = await self._heads(connection, accounts_of(waiters))
         if any(head.account.limited for head in heads.values()):
             waiters = [waiter for waiter in waiters if not _is_limited(waiter, heads)]
         ordered = batch.together or batch.is_bulk
@@ -120,10 +151,12 @@ class Attempts:
             return None
         return Usual(waiters, heads, callers)
 
-    async def _write(self, connection: Any, answers: Answers, books: Books, basis: Basis) -> int:
+    async def _write(
+        self, connection: Any, answers: Answers, books: Books, basis: Basis, prepared: Prepared
+    ) -> int:
         _may_happen_now(answers)
         try:
-            return await optimistic.write_if_unchanged(connection, books, basis)
+            return await optimistic.write_if_unchanged(connection, books, basis, prepared)
         except Exception as error:
             if not is_connection_lost(error):
                 for waiter, _ in answers:
@@ -134,9 +167,12 @@ class Attempts:
             raise
 
     async def _heads(self, connection: Any, accounts: Collection[ObjectId]) -> dict[ObjectId, Head]:
-        heads = self.heads.take(accounts)
+        """Nothing is awaited between this and the decision, which moves them for the next one."""
+        heads = self.heads.of(accounts)
         if len(heads) < len(accounts):
-            heads |= await optimistic.read_heads(connection, [one for one in accounts if one not in heads])
+            read = await optimistic.read_heads(connection, [one for one in accounts if one not in heads])
+            heads |= read | self.heads.of(accounts)
+        self.heads.remember(heads)
         return heads
 
     async def _callers(self, connection: Any, users: set[ObjectId]) -> dict[ObjectId, KnownCaller]:

@@ -15,9 +15,8 @@ COMMIT that nothing was done is taken out of the batch first, so that it stays t
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
 
 import structlog
 
@@ -25,8 +24,9 @@ from nostro.domain.books import Outcome, Policy
 from nostro.domain.errors import NostroError, OutcomeUnknown, Overloaded
 from nostro.domain.ids import ObjectId
 from nostro.domain.requests import Request
-from nostro.ledger.attempts import Answers, Attempts, SomeoneLeft, accounts_of
+from nostro.ledger.attempts import Answers, Attempts, Place, SomeoneFailed, SomeoneLeft
 from nostro.ledger.counts import Counts
+from nostro.ledger.flights import Flight, Flights
 from nostro.ledger.queue import Batch, Queue, Waiter
 from nostro.store import journal
 from nostro.store.database import Database
@@ -37,46 +37,29 @@ log = structlog.get_logger(__name__)
 DEADLINE_S = 5.0
 BULK_DEADLINE_S = 60.0
 _HOUSEKEEPING_S = 0.25
-MOST_IN_FLIGHT = 2
-WORTH_A_SECOND = 16
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 0.5
-
-Way = Callable[[Any, Batch], Awaitable[Answers]]
-
-
-class Flight(NamedTuple):
-    """A batch under way, and the accounts that it names."""
-
-    batch: Batch
-    accounts: set[ObjectId]
 
 
 @dataclass
 class Committer:
-    """Gathers requests and commits them in batches, at most two in flight. Use as `async with`.
-
-    The second sets out while the first is under way, once enough wait to be worth a batch of their own: it is
-    decided while the first one is written and synced. Locks decide which commits first. Of two, at most one is
-    bulk work; beside it a single request is enough for a batch.
-    """
+    """Gathers requests and commits them in batches (which when: flights.py). Use as `async with`."""
 
     database: Database
     policy: Policy
     deadline_s: float = DEADLINE_S
     queue: Queue = field(default_factory=Queue)
     counts: Counts = field(default_factory=Counts)
-    worth_a_second: int = WORTH_A_SECOND
     optimistic: bool = True
-    _in_flight: dict[asyncio.Task[None], Flight] = field(default_factory=dict)
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
     _watch: asyncio.Task[None] | None = None
     _called: bool = False
-    _passed_over: int = 0
+    _lost: int = 0
     _closing: bool = False
 
     def __post_init__(self) -> None:
         self.attempts = Attempts(self.policy)
+        self.flights = Flights(self.queue)
 
     async def __aenter__(self) -> "Committer":
         self._idle.set()
@@ -133,52 +116,28 @@ class Committer:
 
     def _set_out(self) -> None:
         self._called = False
-        while (batch := self._next()) is not None:
-            flight = Flight(batch, accounts_of(batch.waiters))
-            task = asyncio.create_task(self._fly(batch, self._way_of(flight)))
-            self._in_flight[task] = flight
+        while (flight := self.flights.next()) is not None:
+            flight.is_short = flight.is_short and self.optimistic and self.attempts.heads.trusted()
+            task = asyncio.create_task(self._fly(flight))
+            self.flights.add(task, flight)
             task.add_done_callback(self._landed)
-        if not self.queue and not self._in_flight:
+        if not self.queue and not self.flights:
             self._idle.set()
 
-    def _next(self) -> Batch | None:
-        """The batch that may set out now. Singles first, because they are quick; but with some of them under
-        way it is the turn of bulk work, which they would otherwise starve."""
-        if len(self._in_flight) >= MOST_IN_FLIGHT:
-            return None
-        under_way = {flight.batch.is_bulk for flight in self._in_flight.values()}
-        if self.queue.has_bulk and True not in under_way and (False in under_way or not self.queue.singles):
-            return self.queue.take_bulk()
-        enough = self.worth_a_second if False in under_way else 1
-        if self.queue.singles < self._passed_over + enough:
-            return None
-        # Not what bulk work is moving, perhaps for long: the lock lets a single request in between chunks.
-        busy = set[ObjectId]().union(*(f.accounts for f in self._in_flight.values() if not f.batch.is_bulk))
-        batch = self.queue.take_singles(busy, enough)
-        self._passed_over = self.queue.singles if batch is None else 0
-        return batch
-
-    def _way_of(self, flight: Flight) -> Way:
-        """The short way, unless another batch is moving what this one would be decided on."""
-        alone = all(flight.accounts.isdisjoint(other.accounts) for other in self._in_flight.values())
-        if self.optimistic and alone and self.attempts.heads.trusted():
-            return self.attempts.if_unchanged
-        return self.attempts.under_lock
-
     def _landed(self, task: asyncio.Task[None]) -> None:
-        del self._in_flight[task]
-        self._passed_over = 0
+        self.flights.landed(task)
         self._set_out()
 
     async def submit(self, request: Request, also_lock: Sequence[ObjectId] = ()) -> Outcome:
         """`enqueue`, awaited; cancelling the caller does not cancel the request."""
         return await asyncio.shield(self.enqueue(request, also_lock))
 
-    async def _fly(self, batch: Batch, way: Way) -> None:
+    async def _fly(self, flight: Flight) -> None:
+        batch = flight.batch
         taken_at = asyncio.get_running_loop().time()
         self._bound(batch)
         try:
-            await self._settle(batch, way)
+            await self._settle(batch, flight)
         except (Exception, asyncio.CancelledError):
             # Whatever a driver or a log that nobody reads may raise: nobody waits for ever for an answer.
             for waiter in batch.waiters:
@@ -198,27 +157,27 @@ class Committer:
         while True:
             await asyncio.sleep(_HOUSEKEEPING_S)
             now = asyncio.get_running_loop().time()
-            for flight in self._in_flight.values():
+            for flight in self.flights:
                 for waiter in flight.batch.waiters:
                     if waiter.deadline <= now:
                         waiter.give_up()
             self.queue.expire(now)
 
-    async def _settle(self, batch: Batch, way: Way) -> None:
+    async def _settle(self, batch: Batch, flight: Flight) -> None:
         """Commit the batch, however many attempts it takes within its deadline, and answer every waiter.
 
-        Only the first attempt may go the short `way`. A failure nobody expected halves the batch until the
+        Only the first attempt may go the short way. A failure nobody expected halves the batch until the
         culprit stands alone, so that it harms no one else.
         """
         pause = _FIRST_PAUSE_S
         while (batch := _still_waiting(batch)).waiters:
-            attempt, way = way, self.attempts.under_lock
+            was_short = flight.is_short
             try:
-                answers = await self._attempt(batch, attempt)
-            except SomeoneLeft:
+                answers = await self._attempt(batch, flight)
+            except (SomeoneLeft, SomeoneFailed):
                 continue
             except Exception as error:
-                if attempt != way and not is_connection_lost(error):
+                if was_short and not is_connection_lost(error):
                     continue
                 if is_transient(error) or is_connection_lost(error):
                     log.warning("batch_repeated", reason=type(error).__name__, requests=len(batch.waiters))
@@ -231,18 +190,25 @@ class Committer:
                         waiter.settle(OutcomeUnknown() if waiter.may_have_happened else NostroError())
                     return
                 half = len(batch.waiters) // 2
-                await self._settle(Batch(batch.waiters[:half]), way)
+                await self._settle(Batch(batch.waiters[:half]), flight)
                 batch = Batch(batch.waiters[half:])
                 continue
             for waiter, outcome in answers:
                 waiter.settle(outcome)
 
-    async def _attempt(self, batch: Batch, way: Way) -> Answers:
+    async def _attempt(self, batch: Batch, flight: Flight) -> Answers:
+        short, flight.is_short, flight.is_decided = flight.is_short, False, False
         async with asyncio.timeout_at(max(waiter.deadline for waiter in batch.waiters)):
+            if not short:
+                await flight.turn()
             connection = await self.database.acquire_committer()
+            self._forget_what_another_server_said()
             broken = True
             try:
-                answers = await way(connection, batch)
+                if short:
+                    answers = await self.attempts.if_unchanged(connection, batch, self._place_of(flight))
+                else:
+                    answers = await self.attempts.under_lock(connection, batch)
                 broken = False
             except Exception as error:
                 if not is_connection_lost(error):
@@ -252,6 +218,19 @@ class Committer:
             finally:
                 await self.database.release_committer(connection, broken=broken)
         return answers
+
+    def _place_of(self, flight: Flight) -> Place:
+        def decided() -> None:
+            flight.is_decided = True
+            self._wake()
+
+        return Place(decided, flight.turn, flight.is_over)
+
+    def _forget_what_another_server_said(self) -> None:
+        """After a failover what is remembered may be of commits that the new server never had."""
+        if self.database.committers_lost != self._lost:
+            self._lost = self.database.committers_lost
+            self.attempts.heads.forget_everything()
 
 
 def _still_waiting(batch: Batch) -> Batch:

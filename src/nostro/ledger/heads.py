@@ -1,11 +1,12 @@
-"""What this process last saw committed of accounts and callers, so that it need not ask before every batch.
+"""What this process knows of accounts and callers, so that it need not ask before every batch.
 
-Nothing here is the truth: whatever is decided on it is written only if the database finds it unchanged
-(store/optimistic.py). A head belongs to one batch at a time: it is taken out, and put back as that batch left
-it; whoever does not know what became of it does not put it back.
+Nothing here is the truth: whatever is decided on it is written only if the database finds it so
+(store/optimistic.py). A decision moves the heads here at once, so that the next one is made on what the batches
+under way will leave; when one of them fails its heads are forgotten, and whatever was decided on them is found
+to be wrong (tests/concurrency/test_batches_in_a_row.py).
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Mapping
 
 from nostro.domain.ids import ObjectId
 from nostro.store.optimistic import Head, KnownCaller
@@ -25,19 +26,32 @@ class Heads:
         self._locked_until_trusted = 0
         self._next_mistrust = 1
 
-    def take(self, accounts: Iterable[ObjectId]) -> dict[ObjectId, Head]:
-        """Those of `accounts` that are remembered, which are forgotten until they are put back."""
-        take = self._accounts.pop
-        return {account: head for account in accounts if (head := take(account, None)) is not None}
+    def of(self, accounts: Iterable[ObjectId]) -> dict[ObjectId, Head]:
+        """Those of `accounts` that are remembered, themselves: a decision moves them."""
+        known = self._accounts
+        return {account: head for account in accounts if (head := known.get(account)) is not None}
 
-    def put_back(self, heads: dict[ObjectId, Head]) -> None:
+    def has(self, heads: Mapping[ObjectId, Head]) -> bool:
+        """Whether these themselves are what is remembered."""
+        known = self._accounts
+        return all(known.get(account) is head for account, head in heads.items())
+
+    def remember(self, heads: dict[ObjectId, Head]) -> None:
+        """They were read, or used again."""
+        for account in heads:
+            self._accounts.pop(account, None)
         self._accounts.update(heads)
         _forget_oldest(self._accounts, self._most)
 
-    def forget(self, accounts: Collection[ObjectId]) -> None:
-        """They were changed by somebody else, or by a way that does not tell their versions."""
+    def forget(self, accounts: Iterable[ObjectId]) -> None:
+        """They are not what they were thought to be, or not for sure."""
         for account in accounts:
             self._accounts.pop(account, None)
+
+    def forget_everything(self) -> None:
+        """The server may be another one, that never had what this one was told of the last."""
+        self._accounts.clear()
+        self._callers.clear()
 
     def callers(self, users: Iterable[ObjectId]) -> dict[ObjectId, KnownCaller]:
         return {user: caller for user in users if (caller := self._callers.get(user)) is not None}

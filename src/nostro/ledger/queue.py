@@ -78,6 +78,11 @@ class Queue:
     def has_bulk(self) -> bool:
         return bool(self._bulks)
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether bulk work has been alone for a while."""
+        return self._without_singles >= BATCHES_UNTIL_QUIET
+
     def add(self, waiter: Waiter) -> None:
         """Raises `Overloaded` when too many wait."""
         if len(self._singles) >= self.max_waiting:
@@ -113,10 +118,9 @@ class Queue:
 
     def take_bulk(self) -> Batch:
         """The next chunk of bulk work, or an all-or-nothing bulk whose turn it is. Some must wait."""
-        self._without_singles += 1
         bulk, together = self._bulks.popleft()
-        quiet = self._without_singles > BATCHES_UNTIL_QUIET
-        most = len(bulk) if together else self.max_batch if quiet else self.chunk
+        most = len(bulk) if together else self.max_batch if self.is_quiet else self.chunk
+        self._without_singles += 1
         chunk = [bulk.popleft() for _ in range(min(len(bulk), most))]
         self._in_bulk -= len(chunk)
         if bulk:

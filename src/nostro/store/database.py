@@ -145,6 +145,11 @@ class Database:
         """A connection with the committer's settings. Raises what the driver raises: its user tells apart."""
         return await self._committers.acquire()
 
+    @property
+    def committers_lost(self) -> int:
+        """How often a connection of the committer's was found broken or closed."""
+        return self._committers.lost
+
     async def release_committer(self, connection: Connection, *, broken: bool) -> None:
         """Give it back; a `broken` one is closed."""
         await self._committers.release(connection, broken=broken)
@@ -161,6 +166,7 @@ class _Committers:
         self._dsn = dsn
         self._idle: list[Connection] = []
         self._all: set[Connection] = set()
+        self.lost = 0
 
     async def acquire(self) -> Connection:
         while self._idle:
@@ -168,6 +174,7 @@ class _Committers:
             if not connection.is_closed():
                 return connection
             self._all.discard(connection)
+            self.lost += 1
         connection = await asyncpg.connect(
             self._dsn,
             timeout=CONNECT_TIMEOUT_S,
@@ -181,6 +188,7 @@ class _Committers:
         """With a broken one go those that are idle, too, as in `_release`."""
         self._idle.append(connection)
         if broken:
+            self.lost += 1
             _end(self._idle)
             self._all.difference_update(self._idle)
             self._idle = []

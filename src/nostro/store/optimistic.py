@@ -1,8 +1,9 @@
 """The batch on its short way: heads and callers as they are, and one statement that writes while they are."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import asyncpg
 
@@ -27,8 +28,10 @@ from nostro.store.queries import SQL
 _STALE = "NS003"
 
 
-class Head(NamedTuple):
-    """An account as it was committed last, as far as is known: `version` is its row's, since `moved_at`."""
+@dataclass(slots=True)
+class Head:
+    """An account as it is, or will be when all that is under way is committed. `version` is that of its row as
+    it was committed last, at `moved_at`."""
 
     account: Account
     version: int
@@ -69,21 +72,25 @@ class Basis(NamedTuple):
     refused: Sequence[KeyScope]
 
 
-async def write_if_unchanged(connection: Connection, books: Books, basis: Basis) -> int:
-    """Write what was decided, and commit it, if nothing of `basis` has changed. Returns the version that its
-    heads now have. `books.now` is the latest time that any of them was moved at; afterwards it is the time of
-    what was written.
+class Prepared(NamedTuple):
+    """The one statement and its parameters, but for what the batches before it will tell: the latest time that
+    any of its accounts `ids` was moved at, $1, and their versions, $3."""
 
-    Raises what the driver raises: `is_stale` tells whether something has changed.
-    """
+    statement: str
+    ids: Sequence[ObjectId]
+    parameters: list[Any]
+
+
+def prepared(books: Books, basis: Basis) -> Prepared:
+    """What was decided, to be written if nothing of `basis` has changed."""
     transactions = books.transactions
-    heads = [books.accounts[account] for account in sorted(basis.heads)]
+    ids = sorted(basis.heads)
+    heads = [books.accounts[account] for account in ids]
     debited, credited = _sides(books)
-    row = await connection.fetchrow(
-        _with_holds() if books.continued else SQL["write_if_unchanged"],
-        books.now,
-        bytes_array([head.id for head in heads]),
-        plain_array([basis.heads[head.id].version for head in heads]),
+    parameters = [
+        None,
+        bytes_array(ids),
+        None,
         plain_array([head.balance for head in heads]),
         plain_array([head.held for head in heads]),
         plain_array([head.last_seq for head in heads]),
@@ -114,9 +121,23 @@ async def write_if_unchanged(connection: Connection, books: Books, basis: Basis)
         bytes_array([scope.user for scope in basis.refused]),
         enum_array([scope.operation for scope in basis.refused]),
         text_array([scope.key for scope in basis.refused]),
-    )
+    ]
+    return Prepared(_with_holds() if books.continued else SQL["write_if_unchanged"], ids, parameters)
+
+
+async def write_if_unchanged(connection: Connection, books: Books, basis: Basis, prepared: Prepared) -> int:
+    """Write what was decided, and commit it, if nothing of `basis` has changed. Returns the version that its
+    heads now have. `books.now` becomes the time of what was written.
+
+    Raises what the driver raises: `is_stale` tells whether something has changed.
+    """
+    statement, ids, parameters = prepared
+    heads = [basis.heads[account] for account in ids]
+    parameters[0] = max(books.now, *(head.moved_at for head in heads))
+    parameters[2] = plain_array([head.version for head in heads])
+    row = await connection.fetchrow(statement, *parameters)
     books.happened_at(row["moment"])
-    for position, transaction in enumerate(transactions, start=row["before"] + 1):
+    for position, transaction in enumerate(books.transactions, start=row["before"] + 1):
         transaction.position = position
     return int(row["version"])
 

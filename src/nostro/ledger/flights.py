@@ -1,0 +1,108 @@
+"""The batches under way: at most two, or three, and which one may set out next.
+
+The second sets out while the first is under way, once enough wait to be worth a batch of their own. If they
+have accounts in common, it is decided on what the first one will leave, and written as soon as that one is;
+otherwise they are written side by side. Bulk work has its own place: while there are single requests, it is
+one of two at most, and one request is enough for a batch beside it.
+"""
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from nostro.domain.ids import ObjectId
+from nostro.ledger.queue import Batch, Queue
+
+MOST_IN_FLIGHT = 2
+WORTH_A_SECOND = 16
+
+
+@dataclass(eq=False)
+class Flight:
+    """A batch under way, and the accounts that it names.
+
+    `after`: those that are to be written before it. `is_short`: its next attempt goes the short way.
+    `is_decided`: what it will leave is known, so that the next one can be decided on that.
+    """
+
+    batch: Batch
+    accounts: set[ObjectId]
+    after: "list[Flight]"
+    is_short: bool = False
+    is_decided: bool = False
+    _over: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def turn(self) -> bool:
+        """Wait until those before it are written, or have failed for good; False if there were none."""
+        for other in self.after:
+            await other._over.wait()
+        return bool(self.after)
+
+    def is_over(self) -> None:
+        """It is written, or has failed for good: whoever is after it can go on."""
+        self.after = []
+        self._over.set()
+
+
+@dataclass
+class Flights:
+    queue: Queue
+    worth_a_second: int = WORTH_A_SECOND
+    _flights: "dict[asyncio.Task[None], Flight]" = field(default_factory=dict)
+    _passed_over: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._flights)
+
+    def __iter__(self) -> Iterator[Flight]:
+        return iter(self._flights.values())
+
+    def add(self, task: "asyncio.Task[None]", flight: Flight) -> None:
+        self._flights[task] = flight
+
+    def landed(self, task: "asyncio.Task[None]") -> None:
+        self._flights.pop(task).is_over()
+        self._passed_over = 0
+
+    def next(self) -> Flight | None:
+        """Whoever may set out now, taken from the queue. Singles first, because they are quick; but with some
+        of them under way it is the turn of bulk work, which they would otherwise starve."""
+        bulk = [flight for flight in self if flight.batch.is_bulk]
+        singles = [flight for flight in self if not flight.batch.is_bulk]
+        if len(self._flights) >= MOST_IN_FLIGHT and (singles or not self.queue.singles):
+            return None
+        if self.queue.has_bulk and self._may_follow(bulk) and (singles or not self.queue.singles):
+            return self._prepared(self.queue.take_bulk(), bulk)
+        batch = self._singles_beside(singles)
+        return None if batch is None else self._prepared(batch, [])
+
+    def _may_follow(self, bulk: list[Flight]) -> bool:
+        """Whether a chunk may set out beside `bulk`: only when no single request is about, and only when it can
+        be decided on the one before it."""
+        return not bulk or (self.queue.is_quiet and len(bulk) == 1 and bulk[0].is_decided)
+
+    def _singles_beside(self, others: list[Flight]) -> Batch | None:
+        """Those that need no account of the `others`, if they are enough: they are written side by side. If
+        not, as many as are under way, because they will have to wait until those are written."""
+        enough = self.worth_a_second if others else 1
+        if self.queue.singles < self._passed_over + enough:
+            return None
+        batch = self.queue.take_singles(_accounts(others), enough)
+        if batch is None:
+            largest = max((len(flight.batch.waiters) for flight in others), default=0)
+            undecided = _accounts(flight for flight in others if not flight.is_decided)
+            batch = self.queue.take_singles(undecided, max(enough, largest))
+        self._passed_over = self.queue.singles if batch is None else 0
+        return batch
+
+    def _prepared(self, batch: Batch, bulk: list[Flight]) -> Flight:
+        """The short way is for those whose accounts nobody is moving, or in a way that is known."""
+        accounts = set[ObjectId]().union(*(waiter.accounts for waiter in batch.waiters))
+        touching = [flight for flight in self if not accounts.isdisjoint(flight.accounts)]
+        is_short = all(flight.is_decided for flight in touching)
+        after = [flight for flight in self if flight in bulk or (is_short and flight in touching)]
+        return Flight(batch, accounts, after, is_short)
+
+
+def _accounts(flights: Iterable[Flight]) -> set[ObjectId]:
+    return set[ObjectId]().union(*(flight.accounts for flight in flights))
