@@ -29,9 +29,7 @@ FIXED = {
     "max_connections": "400",  # some twenty for each API process, and commands beside them
     "huge_pages": "try",
     # Balances change all the time: vacuum early, in small portions, without starving.
-    "autovacuum_naptime": "20s",
     "autovacuum_vacuum_scale_factor": "0.05",
-    "autovacuum_analyze_scale_factor": "0.05",
     "autovacuum_vacuum_insert_scale_factor": "0.1",
     "autovacuum_vacuum_cost_limit": "1000",
     "TimeZone": "UTC",
