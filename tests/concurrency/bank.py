@@ -4,14 +4,18 @@ import itertools
 import secrets
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
+
+import pytest
 
 from nostro.domain.books import Posted
 from nostro.domain.errors import NostroError
 from nostro.domain.ids import ObjectId
 from nostro.domain.money import Amount, Currency, parse_amount
 from nostro.domain.user import Claims, Role
+from nostro.ledger.attempts import Attempts
 from nostro.ledger.service import Ledger
 from nostro.store.users import User
 
@@ -85,6 +89,22 @@ def under_the_lock(*ledgers: Ledger) -> None:
     """From now on they lock first and read then, as every batch does that the short way cannot take."""
     for ledger in ledgers:
         ledger.transfers.committer.optimistic = False
+
+
+def ways_gone(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The ways of every batch from now on, in order."""
+    gone: list[str] = []
+
+    def noted(way: str, go: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def note_and_go(*arguments: Any) -> Any:
+            gone.append(way)
+            return await go(*arguments)
+
+        return note_and_go
+
+    for way in ("if_unchanged", "under_lock"):
+        monkeypatch.setattr(Attempts, way, noted(way, getattr(Attempts, way)))
+    return gone
 
 
 def codes(outcomes: Iterable[Posted | NostroError]) -> Counter[str]:

@@ -48,12 +48,21 @@ class Rendezvous:
         self.over = True
 
     async def somebody_waits(self) -> bool:
-        return bool(
-            await self._observer.fetchval(
-                "SELECT count(*) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-            )
-        )
+        return await how_many_wait(self._observer) > 0
+
+
+async def how_many_wait(observer: asyncpg.Connection) -> int:
+    """Connections to the observer's database that wait for a lock."""
+    waiting = await observer.fetchval(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    return int(waiting)
+
+
+async def until_some_wait(observer: asyncpg.Connection, count: int = 1) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while await how_many_wait(observer) < count:  # noqa: ASYNC110 - the condition is in the database
+            await asyncio.sleep(_POLL_S)
 
 
 def meeting_before(step: Callable[..., Any], meeting: Rendezvous) -> Callable[..., Any]:

@@ -19,9 +19,10 @@ from nostro.domain.ids import ObjectId
 from nostro.ledger.committer import Committer
 from nostro.ledger.heads import Heads
 from nostro.store import optimistic
-from tests.concurrency.bank import Bank, codes, send, token_of, under_the_lock
+from tests.concurrency.bank import codes, send
 from tests.concurrency.conftest import Rivals
-from tests.concurrency.test_heads_in_memory import Scene, watch
+from tests.concurrency.rendezvous import until_some_wait
+from tests.concurrency.test_heads_in_memory import Scene, opened
 
 pytestmark = pytest.mark.anyio
 
@@ -31,15 +32,8 @@ Patch = pytest.MonkeyPatch
 @pytest.fixture
 async def scene(rivals: Rivals, monkeypatch: Patch) -> Scene:
     """As in test_heads_in_memory; one request is worth a batch of its own."""
-    here, elsewhere = rivals
-    under_the_lock(elsewhere)
-    bank = await Bank.open(elsewhere)
-    ann = await bank.person()
-    accounts = [await bank.account(ann, rupees) for rupees in (100, 0, 100, 0)]
-    scene = Scene(here, elsewhere, bank, ann, token_of(ann), *accounts)
-    watch(monkeypatch, scene.tried)
-    await scene.remember()
-    here.transfers.committer.flights.worth_a_second = 1
+    scene = await opened(rivals, monkeypatch)
+    committer_of(scene).flights.worth_a_second = 1
     return scene
 
 
@@ -105,27 +99,12 @@ async def test_what_they_leave_is_remembered(scene: Scene, database_url: str) ->
 
 async def the_first_fails(scene: Scene, url: str) -> list[Any]:
     """What the first one would pay is spent in the other process while it waits."""
-    async with locked(url, scene.source):
+    async with locked(url, scene.source) as held:
         spent = asyncio.create_task(scene.pay("90", ledger=scene.elsewhere))
-        await _until_somebody_waits(url)
+        await until_some_wait(held)
         tasks = await two_in_a_row(scene, "50", "40")
     assert codes([await spent]) == {"posted": 1}
     return list(await asyncio.gather(*tasks))
-
-
-async def _until_somebody_waits(url: str) -> None:
-    connection = await asyncpg.connect(url)
-    try:
-        async with asyncio.timeout(10):
-            while not await connection.fetchval(_WAITING):  # noqa: ASYNC110 - the condition is in the database
-                await asyncio.sleep(0.005)
-    finally:
-        await connection.close()
-
-
-_WAITING = (
-    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-)
 
 
 async def test_when_the_first_fails_the_second_is_decided_again(scene: Scene, database_url: str) -> None:
@@ -141,10 +120,10 @@ async def test_when_the_first_fails_the_second_is_decided_again(scene: Scene, da
 
 async def the_first_pays_nothing(scene: Scene, url: str) -> list[Any]:
     """As before, but the target gets nothing from elsewhere: its row is as the second was decided on."""
-    async with locked(url, scene.source):
+    async with locked(url, scene.source) as held:
         elsewhere = send(scene.elsewhere, scene.claims, scene.source, scene.rich, "90")
         spent = asyncio.create_task(elsewhere)
-        await _until_somebody_waits(url)
+        await until_some_wait(held)
         tasks = await two_in_a_row(scene, "50", "40")
     assert codes([await spent]) == {"posted": 1}
     return list(await asyncio.gather(*tasks))

@@ -22,7 +22,6 @@ from nostro.domain.money import Amount, parse_amount
 from nostro.domain.requests import LegWish, Request, Terms
 from nostro.domain.transaction import Operation
 from nostro.domain.user import Caller, Claims, Role
-from nostro.ledger.attempts import Attempts
 from nostro.ledger.follow_ups import follow_up_request
 from nostro.ledger.heads import LONGEST_MISTRUST, Heads
 from nostro.ledger.service import Ledger
@@ -31,8 +30,9 @@ from nostro.store import optimistic, users
 from nostro.store.optimistic import Head, KnownCaller
 from nostro.store.queries import SQL
 from nostro.store.users import User
-from tests.concurrency.bank import Bank, codes, fresh_key, send, token_of, under_the_lock
+from tests.concurrency.bank import Bank, codes, fresh_key, send, token_of, under_the_lock, ways_gone
 from tests.concurrency.conftest import Rivals
+from tests.concurrency.rendezvous import until_some_wait
 from tests.concurrency.test_races import as_superuser, debits_after_the_freeze
 
 pytestmark = pytest.mark.anyio
@@ -110,17 +110,21 @@ class Scene:
         return (await self.here.verify()).holds
 
 
-@pytest.fixture
-async def scene(rivals: Rivals, monkeypatch: Patch) -> Scene:
+async def opened(rivals: Rivals, patch: Patch) -> Scene:
     here, elsewhere = rivals
     under_the_lock(elsewhere)
     bank = await Bank.open(elsewhere)
     ann = await bank.person()
     accounts = [await bank.account(ann, rupees) for rupees in (100, 0, 100, 0)]
     scene = Scene(here, elsewhere, bank, ann, token_of(ann), *accounts)
-    watch(monkeypatch, scene.tried)
+    watch(patch, scene.tried)
     await scene.remember()
     return scene
+
+
+@pytest.fixture
+async def scene(rivals: Rivals, monkeypatch: Patch) -> Scene:
+    return await opened(rivals, monkeypatch)
 
 
 def watch(patch: Patch, tried: list[str]) -> None:
@@ -191,18 +195,11 @@ async def test_a_spend_that_is_waited_for_counts_too(
     await transaction.start()
     await held.execute("SELECT FROM accounts WHERE id = $1 FOR NO KEY UPDATE", scene.source)
     spends = asyncio.gather(*(scene.pay("100", ledger=one) for one in (scene.elsewhere, scene.here)))
-    async with asyncio.timeout(10):
-        while await held.fetchval(_WAITING) < 2:  # noqa: ASYNC110 - the condition is in the database
-            await asyncio.sleep(0.005)
+    await until_some_wait(held, 2)
     await transaction.rollback()
     await held.close()
     assert codes(await spends) == {"posted": 1, "insufficient_funds": 1}
     assert await scene.is_healthy()
-
-
-_WAITING = (
-    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-)
 
 
 # ── stopped elsewhere ────────────────────────────────────────────────────────────────────────────────
@@ -555,21 +552,6 @@ async def test_one_by_one_in_two_processes_everything_adds_up(scene: Scene) -> N
 
 
 # ── how much is trusted ──────────────────────────────────────────────────────────────────────────────
-
-
-def ways_gone(patch: Patch) -> list[str]:
-    gone: list[str] = []
-
-    def noted(way: str, go: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-        async def note_and_go(*arguments: Any) -> Any:
-            gone.append(way)
-            return await go(*arguments)
-
-        return note_and_go
-
-    for way in ("if_unchanged", "under_lock"):
-        patch.setattr(Attempts, way, noted(way, getattr(Attempts, way)))
-    return gone
 
 
 async def test_after_a_stale_attempt_the_lock_comes_first_for_a_while(scene: Scene, monkeypatch: Patch) -> None:

@@ -16,12 +16,11 @@ from nostro.domain.books import Posted
 from nostro.domain.errors import NostroError
 from nostro.domain.ids import ObjectId
 from nostro.domain.user import Claims
-from nostro.ledger.attempts import Attempts
 from nostro.ledger.service import Ledger, open_ledger
 from nostro.store import journal, optimistic
 from nostro.store.users import User
 from tests.client import Client
-from tests.concurrency.bank import RUPEES, Bank, codes, fresh_key, send, token_of
+from tests.concurrency.bank import RUPEES, Bank, codes, fresh_key, send, token_of, ways_gone
 from tests.conftest import Service
 from tests.fault.proxy import Fate, Proxy, in_a_thread
 
@@ -196,22 +195,6 @@ async def test_what_was_lost_is_settled_under_the_lock_whichever_way_it_went(
     first = "if_unchanged" if scene.ledger.transfers.committer.optimistic else "under_lock"
     assert gone == [first, "under_lock"]
     assert await scene.rows(key) == 1
-
-
-def ways_gone(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The ways of every batch from now on, in order."""
-    gone: list[str] = []
-
-    def noted(way: str, go: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-        async def note_and_go(*arguments: Any) -> Any:
-            gone.append(way)
-            return await go(*arguments)
-
-        return note_and_go
-
-    for way in ("if_unchanged", "under_lock"):
-        monkeypatch.setattr(Attempts, way, noted(way, getattr(Attempts, way)))
-    return gone
 
 
 @pytest.mark.parametrize("frozen", [False, True], ids=["done meanwhile", "refused meanwhile"])

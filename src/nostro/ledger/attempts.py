@@ -20,7 +20,7 @@ from nostro.domain.requests import FollowUp, TransferRequest
 from nostro.domain.transaction import Operation
 from nostro.ledger.heads import Heads
 from nostro.ledger.identity import new_id
-from nostro.ledger.queue import Batch, Waiter
+from nostro.ledger.queue import Batch, Waiter, accounts_of
 from nostro.store import journal, optimistic
 from nostro.store.failures import is_connection_lost
 from nostro.store.optimistic import Basis, Head, KnownCaller, Prepared
@@ -182,13 +182,6 @@ class Attempts:
             self.heads.remember_callers(read)
             callers |= read
         return callers
-
-
-def accounts_of(waiters: Sequence[Waiter]) -> set[ObjectId]:
-    wanted: set[ObjectId] = set()
-    for waiter in waiters:
-        wanted.update(waiter.accounts)
-    return wanted
 
 
 def _is_usual(waiter: Waiter) -> bool:

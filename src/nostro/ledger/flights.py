@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from nostro.domain.ids import ObjectId
-from nostro.ledger.queue import Batch, Queue
+from nostro.ledger.queue import Batch, Queue, accounts_of
 
 MOST_IN_FLIGHT = 2
 WORTH_A_SECOND = 16
@@ -97,7 +97,7 @@ class Flights:
 
     def _prepared(self, batch: Batch, bulk: list[Flight]) -> Flight:
         """The short way is for those whose accounts nobody is moving, or in a way that is known."""
-        accounts = set[ObjectId]().union(*(waiter.accounts for waiter in batch.waiters))
+        accounts = accounts_of(batch.waiters)
         touching = [flight for flight in self if not accounts.isdisjoint(flight.accounts)]
         is_short = all(flight.is_decided for flight in touching)
         after = [flight for flight in self if flight in bulk or (is_short and flight in touching)]

@@ -139,6 +139,14 @@ class Queue:
                 waiter.settle(Overloaded())
 
 
+def accounts_of(waiters: Sequence[Waiter]) -> set[ObjectId]:
+    """All that any of them needs."""
+    wanted: set[ObjectId] = set()
+    for waiter in waiters:
+        wanted.update(waiter.accounts)
+    return wanted
+
+
 def _parted(waiters: Sequence[Waiter], busy: set[ObjectId]) -> tuple[list[Waiter], list[Waiter]]:
     """Those who need none of `busy`, nor what one before them needs who needs one; and the others."""
     going: list[Waiter] = []

@@ -141,16 +141,7 @@ async def write_batch(connection: Connection, books: Books) -> None:
     before = await connection.fetchval(
         SQL["write_batch"],
         books.now,
-        bytes_array([t.id for t in transactions]),
-        enum_array([t.kind for t in transactions]),
-        enum_array([t.operation for t in transactions]),
-        bytes_array([t.requested_by for t in transactions]),
-        text_array([t.key for t in transactions]),
-        bytes_array([t.digest for t in transactions]),
-        bytes_array([t.from_account for t in transactions]),
-        bytes_array([t.to_account for t in transactions]),
-        plain_array([t.amount for t in transactions]),
-        word_array([t.currency for t in transactions]),
+        *what_all_say(transactions),
         *_what_few_say(transactions),
         bytes_array([account.id for account in moved]),
         plain_array([account.balance for account in moved]),
@@ -171,6 +162,31 @@ async def write_batch(connection: Connection, books: Books) -> None:
     await stories.write_details(connection, books)
 
 
+def what_all_say(transactions: Sequence[Transaction]) -> list[str]:
+    """The columns that every transaction has, in the order of both statements that write them."""
+    return [
+        bytes_array([t.id for t in transactions]),
+        enum_array([t.kind for t in transactions]),
+        enum_array([t.operation for t in transactions]),
+        bytes_array([t.requested_by for t in transactions]),
+        text_array([t.key for t in transactions]),
+        bytes_array([t.digest for t in transactions]),
+        bytes_array([t.from_account for t in transactions]),
+        bytes_array([t.to_account for t in transactions]),
+        plain_array([t.amount for t in transactions]),
+        word_array([t.currency for t in transactions]),
+    ]
+
+
+def notes_of(transactions: Sequence[Transaction]) -> list[str]:
+    """Description, reference and metadata."""
+    return [
+        sparse_array([t.notes.description for t in transactions], quoted),
+        sparse_array([t.notes.reference for t in transactions], quoted),
+        sparse_array([t.notes.metadata for t in transactions], quoted),
+    ]
+
+
 def _what_few_say(transactions: Sequence[Transaction]) -> list[str]:
     """The columns that a plain transfer leaves empty, in the order of write_batch."""
     exchanges = [t.exchange for t in transactions]
@@ -184,9 +200,7 @@ def _what_few_say(transactions: Sequence[Transaction]) -> list[str]:
         sparse_array([exchange and exchange.rate for exchange in exchanges]),
         sparse_array([t.expires_at for t in transactions], moment),
         sparse_array([t.effective_at for t in transactions], moment),
-        sparse_array([t.notes.description for t in transactions], quoted),
-        sparse_array([t.notes.reference for t in transactions], quoted),
-        sparse_array([t.notes.metadata for t in transactions], quoted),
+        *notes_of(transactions),
     ]
 
 

@@ -12,17 +12,9 @@ from nostro.domain.books import Books
 from nostro.domain.ids import ObjectId
 from nostro.domain.transaction import Entry, KeyScope, Kind
 from nostro.domain.user import Caller, Role
-from nostro.store.arrays import (
-    bytes_array,
-    enum_array,
-    plain_array,
-    quoted,
-    sparse_array,
-    text_array,
-    word_array,
-)
+from nostro.store.arrays import bytes_array, enum_array, plain_array, sparse_array, text_array
 from nostro.store.database import Connection
-from nostro.store.journal import account_of
+from nostro.store.journal import account_of, notes_of, what_all_say
 from nostro.store.queries import SQL
 
 _STALE = "NS003"
@@ -99,25 +91,14 @@ def prepared(books: Books, basis: Basis) -> Prepared:
         plain_array([known.version for known in basis.callers.values()]),
         bytes_array(basis.tokens),
         bytes_array([head.id for head in heads if head.held]),
-        bytes_array([t.id for t in transactions]),
-        enum_array([t.kind for t in transactions]),
-        enum_array([t.operation for t in transactions]),
-        bytes_array([t.requested_by for t in transactions]),
-        text_array([t.key for t in transactions]),
-        bytes_array([t.digest for t in transactions]),
-        bytes_array([t.from_account for t in transactions]),
-        bytes_array([t.to_account for t in transactions]),
-        plain_array([t.amount for t in transactions]),
-        word_array([t.currency for t in transactions]),
+        *what_all_say(transactions),
         sparse_array([debit and debit.seq for debit in debited]),
         sparse_array([debit and debit.balance_after for debit in debited]),
         sparse_array([credit and credit.seq for credit in credited]),
         sparse_array([credit and credit.balance_after for credit in credited]),
         sparse_array([t.held_after for t in transactions]),
         sparse_array([t.expires_at and _seconds(t.expires_at - books.now) for t in transactions]),
-        sparse_array([t.notes.description for t in transactions], quoted),
-        sparse_array([t.notes.reference for t in transactions], quoted),
-        sparse_array([t.notes.metadata for t in transactions], quoted),
+        *notes_of(transactions),
         bytes_array([scope.user for scope in basis.refused]),
         enum_array([scope.operation for scope in basis.refused]),
         text_array([scope.key for scope in basis.refused]),
