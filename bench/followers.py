@@ -145,7 +145,7 @@ async def round_of(options: argparse.Namespace, *, followed: bool) -> float:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         async with (
             a_bank(Path(folder)) as (ledger, bank),
-            following(ledger.database, followers, ledger.watch),
+            following(ledger.database, followers, ledger.watch, ledger.recent),
         ):
             await asyncio.sleep(1)
             began = time.perf_counter()

@@ -215,7 +215,7 @@ async def serve_on(
     configure_logs(settings.log_level)
     async with (
         ledger_on(dsn, settings, counts) as ledger,
-        Streams(ledger.database, _stream_limits(settings), ledger.counts) as streams,
+        Streams(ledger.database, _stream_limits(settings), ledger.counts, ledger.recent) as streams,
     ):
         origins = Origins(settings.allowed_origins, development=settings.environment is Environment.DEVELOPMENT)
         secret = jwt_secret(settings)
@@ -246,7 +246,7 @@ async def serve_on(
             timeout_keep_alive=_IDLE_S,
             timeout_graceful_shutdown=_GRACE_S,
         )
-        chores = [asyncio.create_task(_chores(ledger)), asyncio.create_task(_sweep_holds(ledger))]
+        chores = [asyncio.create_task(chore(ledger)) for chore in (_chores, _sweep_holds, _summarize_entries)]
         if settings.followers:
             runner = StandingOrderRunner(ledger.database, ledger.transfers)
             chores.append(asyncio.create_task(runner.run()))
@@ -264,6 +264,7 @@ async def serve_on(
                     ledger.database,
                     [*_followers(ledger, settings, secret, guarded), *by_mail, *brokers],
                     ledger.watch,
+                    ledger.recent,
                 ),
             ):
                 await _Server(config, streams, on_ready).serve(sockets=[listening])
@@ -290,6 +291,13 @@ async def _sweep_holds(ledger: Ledger) -> None:
             swept = await ledger.sweep_holds()
         if swept < HOLDERS_AT_ONCE:
             await asyncio.sleep(1)
+
+
+async def _summarize_entries(ledger: Ledger) -> None:
+    while True:
+        with contextlib.suppress(Unavailable):
+            await ledger.summarize_entries()
+        await asyncio.sleep(1)
 
 
 def _stream_limits(settings: Settings) -> StreamLimits:

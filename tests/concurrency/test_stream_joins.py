@@ -52,7 +52,7 @@ async def test_a_stream_joins_what_it_begins_with_and_what_follows_without_gap_o
     anns, bobs = [[await bank.account(person, 1000) for _ in range(2)] for person in (ann, bob)]
     readers: list[tuple[int, Reader]] = []
     async with (
-        Streams(rivals[1].database, LIMITS, rivals[1].counts) as streams,
+        Streams(rivals[1].database, LIMITS, rivals[1].counts, rivals[1].recent) as streams,
         truth_of(database_url) as truth,
     ):
 

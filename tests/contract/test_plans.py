@@ -202,7 +202,7 @@ def _hot_statements() -> dict[str, tuple[list[str], int]]:
             ],
             12 * BATCH,
         ),
-        "concerned": ([str(TRANSACTIONS - BATCH), str(BATCH)], 10 * BATCH),
+        "concerned": ([f"'{{{','.join(map(str, range(TRANSACTIONS - BATCH, TRANSACTIONS)))}}}'"], 10 * BATCH),
         "void_tokens": (
             [
                 _quoted(bytes_array(users)),

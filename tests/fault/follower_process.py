@@ -17,6 +17,7 @@ import httpx2
 from nostro.followers.frame import ClaimedDelivery, Delivery, Event, Later, SetAside
 from nostro.followers.running import following
 from nostro.ledger.head import JournalWatch
+from nostro.ledger.recent import Recent
 from nostro.logs import configure_logs
 from nostro.store.database import Connection, Database
 from nostro.store.queries import SQL
@@ -90,7 +91,7 @@ async def _follow(plan: Plan) -> None:
         JournalWatch(database) as watch,
     ):
         follower = _Ordered(plan, http) if plan.ordered else _Plain(plan, http)
-        async with following(database, [follower], watch):
+        async with following(database, [follower], watch, Recent()):
             await stopping.wait()
 
 

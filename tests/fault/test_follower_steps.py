@@ -67,7 +67,7 @@ async def follower(ledger: Ledger) -> Kept:
 def cursor_of(ledger: Ledger, follower: Any, batch: int = BATCH) -> Cursor:
     return Cursor(
         ledger.database,
-        Journal(ledger.watch, LiveEnd(), Pace(ledger.watch)),
+        Journal(ledger.watch, LiveEnd(ledger.recent), Pace(ledger.watch)),
         follower,
         Terms(batch=batch),
         asyncio.Event(),
@@ -298,6 +298,9 @@ async def _stands_at(tables: Any, position: int) -> bool:
 
 def _publish(ledger: Ledger, follower: Published) -> "asyncio.Task[None]":
     publisher = Publisher(
-        ledger.database, Journal(ledger.watch, LiveEnd(), Pace(ledger.watch)), follower, Terms(patience_s=10)
+        ledger.database,
+        Journal(ledger.watch, LiveEnd(ledger.recent), Pace(ledger.watch)),
+        follower,
+        Terms(patience_s=10),
     )
     return asyncio.create_task(publisher.run())

@@ -58,7 +58,7 @@ async def scene(database_url: str, ledger: Ledger) -> AsyncIterator[Scene]:
     async with (
         Proxy(database_url).open() as proxy,
         open_ledger(proxy.url, house_currency=RUPEES) as by_proxy,
-        Streams(by_proxy.database, limits, by_proxy.counts) as streams,
+        Streams(by_proxy.database, limits, by_proxy.counts, by_proxy.recent) as streams,
     ):
         yield Scene(proxy, ledger, streams, ann, accounts)
         proxy.heal()

@@ -13,6 +13,7 @@ from nostro.followers.pace import LONGEST_REST, SHORTEST_REST, Pace, time_wanted
 from nostro.followers.pauses import LONGEST_PAUSE_S, Pauses
 from nostro.ledger.event_examples import examples
 from nostro.ledger.head import JournalWatch
+from nostro.ledger.recent import Recent
 from nostro.store.documents import decode_document, encode_document
 
 
@@ -98,13 +99,13 @@ async def test_followers_at_the_live_end_read_it_once(monkeypatch: pytest.Monkey
     numbered = [replace(event, position=number) for number, event in enumerate(events, start=1)]
     read: list[int] = []
 
-    async def events_after(_: object, position: int, limit: int) -> list[Event]:
+    async def events_after(_: object, position: int, limit: int, _recent: Recent) -> list[Event]:
         read.append(position)
         return numbered[position : position + limit]
 
     monkeypatch.setattr(live_end, "events_after", events_after)
     now = 0.0
-    shared = live_end.LiveEnd(lambda: now)
+    shared = live_end.LiveEnd(Recent(), lambda: now)
     assert await shared.after(None, 0, 4) == await shared.after(None, 0, 4) == numbered[:4]
     assert await shared.after(None, 4, 4) == numbered[4:8]
     assert await shared.after(None, 2, 3) == numbered[2:5]

@@ -10,6 +10,7 @@ from nostro.followers.frame import Event
 from nostro.followers.pace import Pace
 from nostro.ledger.events import events_after
 from nostro.ledger.head import JournalWatch
+from nostro.ledger.recent import Recent
 from nostro.store.database import Connection
 
 _MOST_KEPT = 1000
@@ -20,7 +21,8 @@ _KEPT_FOR_S = 1.0
 class LiveEnd:
     """The last events that were read, without a gap, for a second."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, recent: Recent, clock: Callable[[], float] = time.monotonic) -> None:
+        self._recent = recent
         self._clock = clock
         self._events: list[Event] = []
         self._read_at = 0.0
@@ -30,7 +32,7 @@ class LiveEnd:
         kept = self._kept(position, limit)
         if kept:
             return kept
-        events = await events_after(connection, position, limit)
+        events = await events_after(connection, position, limit, self._recent)
         if events:
             self._keep(events)
         return events

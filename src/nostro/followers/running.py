@@ -17,6 +17,7 @@ from nostro.followers.ordered import Publisher
 from nostro.followers.pace import Pace
 from nostro.followers.senders import Senders
 from nostro.ledger.head import JournalWatch
+from nostro.ledger.recent import Recent
 from nostro.store import followers
 from nostro.store.database import Database
 
@@ -28,10 +29,10 @@ _REGISTER_AGAIN_S = 1.0
 
 @asynccontextmanager
 async def following(
-    database: Database, all_followers: Sequence[AnyFollower], watch: JournalWatch
+    database: Database, all_followers: Sequence[AnyFollower], watch: JournalWatch, recent: Recent
 ) -> AsyncIterator[None]:
     """Inside: every follower is at work in this process. On leaving, what is under way is given back."""
-    journal = Journal(watch, LiveEnd(), Pace(watch))
+    journal = Journal(watch, LiveEnd(recent), Pace(watch))
     tasks = [
         asyncio.create_task(_follow(database, follower, terms_of(follower), journal))
         for follower in all_followers
@@ -56,7 +57,9 @@ async def follow(
     usual = terms_of(follower)
     terms = replace(usual, batch=batch or usual.batch, senders=senders or usual.senders)
     async with JournalWatch(database) as watch:
-        task = asyncio.create_task(_follow(database, follower, terms, Journal(watch, LiveEnd(), Pace(watch))))
+        task = asyncio.create_task(
+            _follow(database, follower, terms, Journal(watch, LiveEnd(Recent()), Pace(watch)))
+        )
         await stopping.wait()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

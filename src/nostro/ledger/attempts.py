@@ -21,6 +21,7 @@ from nostro.domain.transaction import Operation
 from nostro.ledger.heads import Heads
 from nostro.ledger.identity import new_id
 from nostro.ledger.queue import Batch, Waiter, accounts_of
+from nostro.ledger.recent import Recent
 from nostro.store import journal, optimistic
 from nostro.store.failures import is_connection_lost
 from nostro.store.optimistic import Basis, Head, KnownCaller, Prepared
@@ -58,6 +59,7 @@ class SomeoneFailed(Exception):
 @dataclass
 class Attempts:
     policy: Policy
+    recent: Recent
     heads: Heads = field(default_factory=Heads)
 
     async def under_lock(self, connection: Any, batch: Batch) -> Answers:
@@ -79,6 +81,7 @@ class Attempts:
         answers = list(zip(waiters, outcomes, strict=True))
         _may_happen_now(answers)
         await journal.commit(connection)
+        self.recent.add(books)
         self.heads.forget(books.moved)
         return answers
 
@@ -107,6 +110,7 @@ class Attempts:
             if account in books.moved:
                 head.moved_at = books.now
         place.is_over()
+        self.recent.add(books)
         self.heads.was_right()
         return answers
 

@@ -28,6 +28,7 @@ from nostro.ledger.attempts import Answers, Attempts, Place, SomeoneFailed, Some
 from nostro.ledger.counts import Counts
 from nostro.ledger.flights import Flight, Flights
 from nostro.ledger.queue import Batch, Queue, Waiter
+from nostro.ledger.recent import Recent
 from nostro.store import journal
 from nostro.store.database import Database
 from nostro.store.failures import is_connection_lost, is_transient
@@ -50,6 +51,7 @@ class Committer:
     deadline_s: float = DEADLINE_S
     queue: Queue = field(default_factory=Queue)
     counts: Counts = field(default_factory=Counts)
+    recent: Recent = field(default_factory=Recent)
     optimistic: bool = True
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
     _watch: asyncio.Task[None] | None = None
@@ -58,7 +60,7 @@ class Committer:
     _closing: bool = False
 
     def __post_init__(self) -> None:
-        self.attempts = Attempts(self.policy)
+        self.attempts = Attempts(self.policy, self.recent)
         self.flights = Flights(self.queue)
 
     async def __aenter__(self) -> "Committer":

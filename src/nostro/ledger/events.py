@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from nostro.domain.event import INTERNAL_TYPES, Event
 from nostro.domain.ids import ObjectId
 from nostro.ledger.event_building import build_events
+from nostro.ledger.recent import Recent
 from nostro.store import events
 from nostro.store.database import Connection, Database
 
@@ -23,18 +24,28 @@ async def journal_position(connection: Connection) -> int:
     return (await events.journal_head(connection)).position
 
 
-async def events_after(connection: Connection, position: int, limit: int) -> list[Event]:
+async def events_after(
+    connection: Connection, position: int, limit: int, recent: Recent | None = None
+) -> list[Event]:
     """The next events, at most `limit`: dense, in order, committed."""
     head = await events.journal_head(connection)
     wanted = range(position + 1, min(head.position, position + limit) + 1)
-    return await events_at(connection, wanted, head)
+    return await events_at(connection, wanted, head, recent)
 
 
-async def events_at(connection: Connection, positions: Sequence[int], head: events.JournalHead) -> list[Event]:
-    """The events at `positions`, which the ledger of `head` has reached; in order."""
-    if not positions:
-        return []
-    rows = await events.journal_rows(connection, list(positions))
+async def events_at(
+    connection: Connection,
+    positions: Sequence[int],
+    head: events.JournalHead,
+    recent: Recent | None = None,
+) -> list[Event]:
+    """The events at `positions`, which the ledger of `head` has reached; in order. Those of `recent` are not
+    read."""
+    kept, missing = recent.at(positions) if recent else ([], list(positions))
+    rows = await events.journal_rows(connection, missing)
+    for one in kept:
+        rows.transactions.append(one.row())
+        rows.entries.extend(one.entries())
     built: list[Event] = []
     for event in build_events(rows, f"urn:uuid:{head.ledger}"):
         built.append(event)

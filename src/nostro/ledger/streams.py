@@ -21,6 +21,7 @@ from nostro.domain.ids import ObjectId
 from nostro.domain.user import Claims
 from nostro.ledger.counts import Counts
 from nostro.ledger.events import events_of, journal_position
+from nostro.ledger.recent import Recent
 from nostro.ledger.tail import FAILED, SLOW, Subscription, Tail
 from nostro.store import accounts, users
 from nostro.store.accounts import AccountRow
@@ -191,6 +192,7 @@ class Streams:
     database: Database
     limits: StreamLimits
     counts: Counts
+    recent: Recent
     tail: Tail = field(init=False)
     entrance: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(OPENING))
     turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CATCHING_UP))
@@ -200,7 +202,7 @@ class Streams:
     _stopped: bool = False
 
     def __post_init__(self) -> None:
-        self.tail = Tail(self.database)
+        self.tail = Tail(self.database, self.recent)
 
     async def __aenter__(self) -> "Streams":
         return self

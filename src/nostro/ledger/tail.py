@@ -3,7 +3,8 @@
 A subscription is offered every event after its `start` that concerns its user, in order of position, none twice
 and none left out (tests/concurrency/test_stream_joins.py). The reader asks for the journal's head while anybody
 listens, and reads on when it has moved; it needs no notification, so it sees what any process has committed.
-Events are read whole only where they concern somebody who listens: of all others the reader sees one line.
+What this process has committed itself it need not read (ledger/recent.py). Events are made only where they
+concern somebody who listens.
 """
 
 import asyncio
@@ -17,9 +18,11 @@ from nostro.domain.errors import NostroError
 from nostro.domain.event import INTERNAL_TYPES, Event
 from nostro.domain.ids import ObjectId
 from nostro.ledger.events import events_at
+from nostro.ledger.recent import Recent
 from nostro.store import streams
 from nostro.store.database import Connection, Database
 from nostro.store.events import JournalHead, journal_head
+from nostro.store.streams import Concerned
 
 log = structlog.get_logger(__name__)
 
@@ -82,8 +85,9 @@ class Subscription:
 class Tail:
     """Reads while somebody listens. `position`: everything up to it has been offered to everyone."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, recent: Recent) -> None:
         self._database = database
+        self._recent = recent
         self.position: int | None = None
         self.is_current = False  # the last look at the journal succeeded
         self._joining: list[Subscription] = []
@@ -154,13 +158,21 @@ class Tail:
         if self.position is None:
             self._begun = await journal_head(connection)
             return self._begun.position, self._begun.position, []
-        head, rows = await streams.concerned(connection, self.position, WINDOW)
-        everybody = EVERYBODY in self._listening
-        wanted = [position for position, *users in rows if everybody or self._listens(users)]
-        return self.position, head, await events_at(connection, list(dict.fromkeys(wanted)), self._begun)
+        head = (await journal_head(connection)).position
+        wanted: Sequence[int] = range(self.position + 1, min(head, self.position + WINDOW) + 1)
+        if EVERYBODY not in self._listening:
+            wanted = await self._of_listeners(connection, wanted)
+        return self.position, head, await events_at(connection, wanted, self._begun, self._recent)
+
+    async def _of_listeners(self, connection: Connection, positions: Sequence[int]) -> list[int]:
+        """Those that concern somebody who listens, or of which only the event itself can tell."""
+        kept, missing = self._recent.at(positions)
+        told = [Concerned(one.transaction.position, one.payer, one.payee) for one in kept]
+        if missing:
+            told += await streams.concerned(connection, missing)
+        return list({position for position, *users in told if self._listens(users)})
 
     def _listens(self, users: Sequence[ObjectId | None]) -> bool:
-        """Whether one of them does, or only the event itself can tell."""
         return None in users or not self._listening.keys().isdisjoint(users)
 
     def _offer(self, event: Event) -> None:

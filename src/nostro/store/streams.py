@@ -1,5 +1,6 @@
 """Which parts of the journal concern whom (sql/streams.sql)."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from nostro.domain.ids import ObjectId
@@ -15,7 +16,6 @@ class Concerned(NamedTuple):
     payee: ObjectId | None
 
 
-async def concerned(connection: Connection, after: int, window: int) -> tuple[int, list[Concerned]]:
-    """Where the journal stands, and whom the next `window` positions concern. One can come more than once."""
-    rows = await connection.fetch(SQL["concerned"], after, window)
-    return rows[0][0], [Concerned(*row[1:]) for row in rows if row[1] is not None]
+async def concerned(connection: Connection, positions: Sequence[int]) -> list[Concerned]:
+    """Whom those positions concern, which the journal has reached. One can come more than once."""
+    return [Concerned(*row) for row in await connection.fetch(SQL["concerned"], positions)]

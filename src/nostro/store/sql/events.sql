@@ -34,6 +34,10 @@ SELECT e.position, e.account_id, a.owner, e.seq, e.direction::text AS direction,
                       AND (SELECT max(p) FROM unnest($1::bigint[]) AS p)
  ORDER BY e.position, e.direction, e.account_id, e.seq;
 
+-- name: summarize_entries
+-- Whatever was written of late is found by position without reading all of it.
+SELECT summarize_entries();
+
 -- name: legs_at
 -- The legs of those that have more than one.
 SELECT l.position, l.leg, l.from_account, l.to_account, l.amount, l.currency, f.exponent,
