@@ -246,7 +246,7 @@ async def serve_on(
             timeout_keep_alive=_IDLE_S,
             timeout_graceful_shutdown=_GRACE_S,
         )
-        chores = [asyncio.create_task(chore(ledger)) for chore in (_chores, _sweep_holds, _summarize_entries)]
+        chores = [asyncio.create_task(_chores(ledger)), asyncio.create_task(_sweep_holds(ledger))]
         if settings.followers:
             runner = StandingOrderRunner(ledger.database, ledger.transfers)
             chores.append(asyncio.create_task(runner.run()))
@@ -291,13 +291,6 @@ async def _sweep_holds(ledger: Ledger) -> None:
             swept = await ledger.sweep_holds()
         if swept < HOLDERS_AT_ONCE:
             await asyncio.sleep(1)
-
-
-async def _summarize_entries(ledger: Ledger) -> None:
-    while True:
-        with contextlib.suppress(Unavailable):
-            await ledger.summarize_entries()
-        await asyncio.sleep(1)
 
 
 def _stream_limits(settings: Settings) -> StreamLimits:

@@ -9,7 +9,7 @@ from nostro.domain.delivery import delivery_id, names, parse_delivery_id
 from nostro.domain.event import Event, other_type, transaction_type
 from nostro.followers import live_end
 from nostro.followers.frame import RETRY_SCHEDULE_S, terms_of
-from nostro.followers.pace import LONGEST_REST, SHORTEST_REST, Pace, time_wanted_s
+from nostro.followers.pace import LONGEST_REST, MOST_AT_ONCE_S, SHORTEST_REST, Pace, time_wanted_s
 from nostro.followers.pauses import LONGEST_PAUSE_S, Pauses
 from nostro.ledger.event_examples import examples
 from nostro.ledger.head import JournalWatch
@@ -132,10 +132,30 @@ def test_followers_hold_back_only_when_there_is_too_much_for_a_busy_thread() -> 
         return multiple
 
     assert after_seconds(5, busy=1.0, growth=2000) == SHORTEST_REST
-    assert after_seconds(5, busy=0.5, growth=9000) == SHORTEST_REST
+    assert after_seconds(5, busy=0.3, growth=9000) == SHORTEST_REST
     assert SHORTEST_REST < after_seconds(0.3, busy=1.0, growth=9000) < 1
     assert after_seconds(5, busy=1.0, growth=9000) == LONGEST_REST
     assert after_seconds(5, busy=1.0, growth=100) == SHORTEST_REST
+
+
+def test_long_rests_are_taken_one_after_the_other_and_none_is_endless() -> None:
+    watch, now, wanted = JournalWatch(None), 0.0, 0.0  # type: ignore[arg-type]
+    pace = Pace(watch, lambda: now, lambda: wanted)
+    assert [pace.due_s(1) for _ in range(3)] == [SHORTEST_REST] * 3
+    watch.growth = 9000
+    while pace.multiple() < LONGEST_REST:
+        now, wanted = now + 0.1001, wanted + 0.1001
+    rests = [pace.due_s(0.01) for _ in range(3)]
+    assert rests == pytest.approx(
+        [0.01 * (SHORTEST_REST + (LONGEST_REST - SHORTEST_REST) * turn) for turn in (1, 2, 3)]
+    )
+    now, wanted = now + 1, wanted + 1
+    assert pace.due_s(0.01) == pytest.approx(0.01 * LONGEST_REST)
+    assert pace.due_s(1) == MOST_AT_ONCE_S
+    now, watch.growth = now + 10, 0
+    while pace.multiple() > SHORTEST_REST:
+        now += 0.1001
+    assert pace.due_s(1) == SHORTEST_REST
 
 
 def test_the_time_a_thread_wanted_grows_with_its_work() -> None:

@@ -54,6 +54,17 @@ def test_nothing_is_kept_before_somebody_asks_or_when_nobody_does_any_more() -> 
     assert positions(recent) == []
 
 
+def test_who_is_far_behind_lets_nothing_be_kept() -> None:
+    clock = Clock()
+    recent = Recent(clock)
+    recent.add(batch(2 * MOST_KEPT, 2))
+    assert recent.at(range(1, 200))[0] == []
+    recent.add(batch(2 * MOST_KEPT + 2, 2))
+    assert positions(recent) == []
+    recent.add(batch(2 * MOST_KEPT + 4, 2))
+    assert len(positions(recent)) == 2
+
+
 def test_what_is_old_is_read_again() -> None:
     clock = Clock()
     recent = Recent(clock)

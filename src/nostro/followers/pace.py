@@ -1,9 +1,9 @@
 """How fast the followers of a process may go: when there is more to do than can be done, transfers come first.
 
 Up to `KEEPS_UP` positions a second followers keep up, whatever it costs. Beyond that, while the thread they
-share with whoever serves requests is busy, each rests longer and longer after what it did, until the
-followers are down to a few percent. What they fall behind meanwhile they catch up with afterwards: nothing is
-lost by being late.
+share with whoever serves requests is busy, they rest longer and longer after what they did, one after the
+other, until all of them together are down to a few percent. What they fall behind meanwhile they catch up with
+afterwards: nothing is lost by being late.
 """
 
 import asyncio
@@ -15,10 +15,12 @@ from nostro.ledger.head import JournalWatch
 
 KEEPS_UP = 2500
 # The part of its time that the thread may be at work, or wait for a processor to work on.
-BUSY = 0.7
+BUSY = 0.4
 LOOK_EVERY_S = 0.1
 # A rest, as a multiple of the work before it.
 SHORTEST_REST, LONGEST_REST = 0.25, 16.0
+# No rest lasts longer: a lease is to be kept, and what was too much may be over.
+MOST_AT_ONCE_S = 5.0
 _STEP = 1.5
 
 
@@ -45,10 +47,22 @@ class Pace:
         self._wanted = wanted
         self._looked_at, self._wanted_then = clock(), wanted()
         self._rest = SHORTEST_REST
+        self._rested_at = 0.0
 
     async def rest(self, worked_s: float) -> None:
         """Rest after having worked for so long."""
-        await asyncio.sleep(worked_s * self.multiple())
+        await asyncio.sleep(self.due_s(worked_s))
+
+    def due_s(self, worked_s: float) -> float:
+        """How long that rest is. The shortest each takes for itself; what is more begins when that of the
+        others ends, so that they are not more to bear for being many."""
+        shortest = worked_s * SHORTEST_REST
+        more = worked_s * self.multiple() - shortest
+        if more <= 0:
+            return shortest
+        now = self._clock()
+        self._rested_at = min(max(self._rested_at, now) + more, now + MOST_AT_ONCE_S)
+        return min(shortest + self._rested_at - now, MOST_AT_ONCE_S)
 
     def multiple(self) -> float:
         """How many times as long as it worked a follower rests now."""

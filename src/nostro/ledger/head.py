@@ -13,10 +13,13 @@ import structlog
 from nostro.domain.errors import NostroError
 from nostro.store import followers
 from nostro.store.database import Database
+from nostro.store.events import summarize_entries
 
 log = structlog.get_logger(__name__)
 
 LOOK_EVERY_S = 0.2
+# Positions after which the entries written meanwhile are summarized, for whoever reads them by position.
+SUMMARIZE_EVERY = 1000
 # Of the growth that is told: the rest is what was told before.
 _NEWEST_LOOK_COUNTS = 0.3
 
@@ -32,6 +35,7 @@ class JournalWatch:
     growth: float = 0.0
     _moved: asyncio.Event = field(default_factory=asyncio.Event)
     _looking: asyncio.Task[None] | None = None
+    _summarized_at: int = 0
 
     async def __aenter__(self) -> "JournalWatch":
         return self
@@ -58,6 +62,9 @@ class JournalWatch:
             try:
                 async with self.database.background() as connection:
                     position, replays = await followers.look(connection)
+                    if position >= self._summarized_at + SUMMARIZE_EVERY:
+                        await summarize_entries(connection)
+                        self._summarized_at = position
             except NostroError:
                 pass  # the database is away; who follows waits, and the next look may find it back
             except Exception:

@@ -7,7 +7,7 @@ anything else the journal is asked. Nothing comes here before it is committed
 
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from nostro.domain.books import Books
@@ -80,17 +80,21 @@ class Committed(NamedTuple):
 
 
 class Recent:
-    """What was committed in the last second, as long as somebody asks for it; `clock` tells seconds."""
+    """What was committed in the last seconds, as long as somebody asks for it; `clock` tells seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._asked_at = float("-inf")
+        self._newest = 0
         self._kept: dict[int, Committed] = {}
         self._batches: deque[tuple[float, list[int]]] = deque()
 
     def add(self, books: Books) -> None:
         """The books of a batch that is committed."""
+        if not books.transactions:
+            return
         now = self._clock()
+        self._newest = books.transactions[-1].position
         if self._asked_at < now - KEPT_FOR_S:
             self._forget_until(now)
             return
@@ -107,9 +111,12 @@ class Recent:
         self._batches.append((now, list(added)))
         self._forget_until(now - KEPT_FOR_S)
 
-    def at(self, positions: Iterable[int]) -> tuple[list[Committed], list[int]]:
-        """What is kept of those positions, and the positions that are not."""
-        now = self._asked_at = self._clock()
+    def at(self, positions: Collection[int]) -> tuple[list[Committed], list[int]]:
+        """What is kept of those positions, and the positions that are not. Whoever is so far behind that
+        nothing of what comes now will be kept for them has not asked for it to be."""
+        now = self._clock()
+        if max(positions, default=self._newest) > self._newest - MOST_KEPT:
+            self._asked_at = now
         self._forget_until(now - KEPT_FOR_S)
         kept: list[Committed] = []
         missing: list[int] = []

@@ -33,7 +33,6 @@ from nostro.ledger.users import Users
 from nostro.ledger.verify import Verification, verify
 from nostro.ledger.webhook_deliveries import WebhookDeliveries
 from nostro.store.database import Database
-from nostro.store.events import summarize_entries
 
 
 @dataclass(frozen=True)
@@ -72,11 +71,6 @@ class Ledger:
     async def sweep_holds(self) -> int:
         """Write the EXPIRY of holds whose time is over; how many accounts had some."""
         return await sweep(self.database, self.policy)
-
-    async def summarize_entries(self) -> None:
-        """Keep reading by position quick near the journal's end; takes milliseconds."""
-        async with self.database.background() as connection:
-            await summarize_entries(connection)
 
     async def verify(self) -> Verification:
         return await verify(self.database)

@@ -129,7 +129,7 @@ def _happening(row: Any) -> HappeningRow:
 
 
 async def summarize_entries(connection: Connection) -> None:
-    """Keep `journal_rows` quick near the journal's end; to be called every second while entries are written."""
+    """Keep `journal_rows` quick near the journal's end: to be called whenever that has moved a good way."""
     await connection.execute(SQL["summarize_entries"])
 
 
