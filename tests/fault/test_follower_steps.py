@@ -20,6 +20,7 @@ from nostro.followers.live_end import Journal, LiveEnd
 from nostro.followers.ordered import Publisher
 from nostro.followers.pace import Pace
 from nostro.followers.senders import Senders
+from nostro.ledger import head
 from nostro.ledger.service import Ledger
 from nostro.store import followers
 from nostro.store.database import Connection
@@ -304,3 +305,25 @@ def _publish(ledger: Ledger, follower: Published) -> "asyncio.Task[None]":
         Terms(patience_s=10),
     )
     return asyncio.create_task(publisher.run())
+
+
+async def test_whoever_follows_is_told_also_when_entries_cannot_be_summarized(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = 0
+
+    async def tried_again() -> bool:
+        return tried == turn
+
+    async def fail(_: Connection) -> None:
+        nonlocal tried
+        tried += 1
+        raise RuntimeError("an index that is not there")
+
+    monkeypatch.setattr(head, "summarize_entries", fail)
+    monkeypatch.setattr(head, "SUMMARIZE_EVERY", 2)
+    for turn in range(1, 4):
+        await happen(ledger, 2)
+        async with asyncio.timeout(10):
+            await ledger.watch.beyond(2 * turn - 1)
+        await until(tried_again)

@@ -62,9 +62,6 @@ class JournalWatch:
             try:
                 async with self.database.background() as connection:
                     position, replays = await followers.look(connection)
-                    if position >= self._summarized_at + SUMMARIZE_EVERY:
-                        await summarize_entries(connection)
-                        self._summarized_at = position
             except NostroError:
                 pass  # the database is away; who follows waits, and the next look may find it back
             except Exception:
@@ -76,7 +73,21 @@ class JournalWatch:
                     self.growth += (speed - self.growth) * _NEWEST_LOOK_COUNTS
                 looked_at = now
                 self._note(position, replays)
+                await self._summarize()
             await asyncio.sleep(LOOK_EVERY_S)
+
+    async def _summarize(self) -> None:
+        """Nothing but speed rests on it: whatever becomes of it, who follows has been told."""
+        if self.position < self._summarized_at + SUMMARIZE_EVERY:
+            return
+        self._summarized_at = self.position
+        try:
+            async with self.database.background() as connection:
+                await summarize_entries(connection)
+        except NostroError:
+            pass
+        except Exception:
+            log.exception("entries_not_summarized")
 
     def _note(self, position: int, replays: int) -> None:
         if (position, replays) != (self.position, self.replays):
