@@ -32,7 +32,7 @@ async def _cursor(ledger: Ledger, transport: GuardedTransport) -> Cursor:
     follower = WebhookFollower(ledger.database, SEAL, transport)
     async with ledger.database.background() as connection:
         await followers.register(connection, follower.name, 0)
-    journal = Journal(ledger.watch, LiveEnd(ledger.recent), Pace(ledger.watch))
+    journal = Journal(ledger.watch, LiveEnd(ledger.recent), Pace(ledger.watch, ledger.recent))
     return Cursor(ledger.database, journal, follower, terms_of(follower), asyncio.Event())
 
 

@@ -68,7 +68,7 @@ async def follower(ledger: Ledger) -> Kept:
 def cursor_of(ledger: Ledger, follower: Any, batch: int = BATCH) -> Cursor:
     return Cursor(
         ledger.database,
-        Journal(ledger.watch, LiveEnd(ledger.recent), Pace(ledger.watch)),
+        Journal(ledger.watch, LiveEnd(ledger.recent), Pace(ledger.watch, ledger.recent)),
         follower,
         Terms(batch=batch),
         asyncio.Event(),
@@ -78,7 +78,9 @@ def cursor_of(ledger: Ledger, follower: Any, batch: int = BATCH) -> Cursor:
 async def at_work(ledger: Ledger, follower: Any, enough: Callable[[], Any], **terms: Any) -> None:
     """Let senders work until `enough()`, awaited, is true."""
     working = asyncio.create_task(
-        Senders(ledger.database, Pace(ledger.watch), follower, Terms(**terms), asyncio.Event()).run()
+        Senders(
+            ledger.database, Pace(ledger.watch, ledger.recent), follower, Terms(**terms), asyncio.Event()
+        ).run()
     )
     try:
         await until(enough)
@@ -300,7 +302,7 @@ async def _stands_at(tables: Any, position: int) -> bool:
 def _publish(ledger: Ledger, follower: Published) -> "asyncio.Task[None]":
     publisher = Publisher(
         ledger.database,
-        Journal(ledger.watch, LiveEnd(ledger.recent), Pace(ledger.watch)),
+        Journal(ledger.watch, LiveEnd(ledger.recent), Pace(ledger.watch, ledger.recent)),
         follower,
         Terms(patience_s=10),
     )

@@ -121,18 +121,21 @@ async def test_followers_at_the_live_end_read_it_once(monkeypatch: pytest.Monkey
 
 def test_followers_hold_back_only_when_there_is_too_much_for_a_busy_thread() -> None:
     watch, now, wanted = JournalWatch(None), 0.0, 0.0  # type: ignore[arg-type]
-    pace = Pace(watch, lambda: now, lambda: wanted)
+    recent = Recent()
+    pace = Pace(watch, recent, lambda: now, lambda: wanted)
 
-    def after_seconds(count: float, *, busy: float, growth: float) -> float:
+    def after_seconds(count: float, *, busy: float, growth: float, own: int = 3000) -> float:
         nonlocal now, wanted
         watch.growth = growth
         for _ in range(int(count / 0.1)):
             now, wanted = now + 0.1001, wanted + 0.1001 * busy
+            recent.committed += own // 10
             multiple = pace.multiple()
         return multiple
 
     assert after_seconds(5, busy=1.0, growth=2000) == SHORTEST_REST
     assert after_seconds(5, busy=0.3, growth=9000) == SHORTEST_REST
+    assert after_seconds(5, busy=1.0, growth=9000, own=10) == SHORTEST_REST
     assert SHORTEST_REST < after_seconds(0.3, busy=1.0, growth=9000) < 1
     assert after_seconds(5, busy=1.0, growth=9000) == LONGEST_REST
     assert after_seconds(5, busy=1.0, growth=100) == SHORTEST_REST
@@ -140,16 +143,19 @@ def test_followers_hold_back_only_when_there_is_too_much_for_a_busy_thread() -> 
 
 def test_long_rests_are_taken_one_after_the_other_and_none_is_endless() -> None:
     watch, now, wanted = JournalWatch(None), 0.0, 0.0  # type: ignore[arg-type]
-    pace = Pace(watch, lambda: now, lambda: wanted)
+    recent = Recent()
+    pace = Pace(watch, recent, lambda: now, lambda: wanted)
     assert [pace.due_s(1) for _ in range(3)] == [SHORTEST_REST] * 3
     watch.growth = 9000
     while pace.multiple() < LONGEST_REST:
         now, wanted = now + 0.1001, wanted + 0.1001
+        recent.committed += 300
     rests = [pace.due_s(0.01) for _ in range(3)]
     assert rests == pytest.approx(
         [0.01 * (SHORTEST_REST + (LONGEST_REST - SHORTEST_REST) * turn) for turn in (1, 2, 3)]
     )
     now, wanted = now + 1, wanted + 1
+    recent.committed += 3000
     assert pace.due_s(0.01) == pytest.approx(0.01 * LONGEST_REST)
     assert pace.due_s(1) == MOST_AT_ONCE_S
     now, watch.growth = now + 10, 0

@@ -3,7 +3,7 @@
 Up to `KEEPS_UP` positions a second followers keep up, whatever it costs. Beyond that, while the thread they
 share with whoever serves requests is busy, they rest longer and longer after what they did, one after the
 other, until all of them together are down to a few percent. What they fall behind meanwhile they catch up with
-afterwards: nothing is lost by being late.
+afterwards: nothing is lost by being late. In a process that commits next to nothing the thread is their own.
 """
 
 import asyncio
@@ -12,8 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nostro.ledger.head import JournalWatch
+from nostro.ledger.recent import Recent
 
 KEEPS_UP = 2500
+# Transactions a second, of this process, from which the thread is shared.
+SHARED = 250
 # The part of its time that the thread may be at work, or wait for a processor to work on.
 BUSY = 0.4
 LOOK_EVERY_S = 0.1
@@ -39,13 +42,15 @@ class Pace:
     def __init__(
         self,
         watch: JournalWatch,
+        recent: Recent,
         clock: Callable[[], float] = time.monotonic,
         wanted: Callable[[], float] = time_wanted_s,
     ) -> None:
         self._watch = watch
+        self._recent = recent
         self._clock = clock
         self._wanted = wanted
-        self._looked_at, self._wanted_then = clock(), wanted()
+        self._looked_at, self._wanted_then, self._committed_then = clock(), wanted(), recent.committed
         self._rest = SHORTEST_REST
         self._rested_at = 0.0
 
@@ -69,9 +74,13 @@ class Pace:
         now = self._clock()
         passed = now - self._looked_at
         if passed >= LOOK_EVERY_S:
-            wanted = self._wanted()
-            too_much = self._watch.growth > KEEPS_UP and (wanted - self._wanted_then) / passed > BUSY
-            self._looked_at, self._wanted_then = now, wanted
+            wanted, committed = self._wanted(), self._recent.committed
+            too_much = (
+                self._watch.growth > KEEPS_UP
+                and (committed - self._committed_then) / passed > SHARED
+                and (wanted - self._wanted_then) / passed > BUSY
+            )
+            self._looked_at, self._wanted_then, self._committed_then = now, wanted, committed
             rest = self._rest * _STEP if too_much else self._rest / _STEP
             self._rest = min(max(rest, SHORTEST_REST), LONGEST_REST)
         return self._rest

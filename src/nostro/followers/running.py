@@ -32,7 +32,7 @@ async def following(
     database: Database, all_followers: Sequence[AnyFollower], watch: JournalWatch, recent: Recent
 ) -> AsyncIterator[None]:
     """Inside: every follower is at work in this process. On leaving, what is under way is given back."""
-    journal = Journal(watch, LiveEnd(recent), Pace(watch))
+    journal = Journal(watch, LiveEnd(recent), Pace(watch, recent))
     tasks = [
         asyncio.create_task(_follow(database, follower, terms_of(follower), journal))
         for follower in all_followers
@@ -57,9 +57,9 @@ async def follow(
     usual = terms_of(follower)
     terms = replace(usual, batch=batch or usual.batch, senders=senders or usual.senders)
     async with JournalWatch(database) as watch:
-        task = asyncio.create_task(
-            _follow(database, follower, terms, Journal(watch, LiveEnd(Recent()), Pace(watch)))
-        )
+        recent = Recent()  # nothing is committed here
+        journal = Journal(watch, LiveEnd(recent), Pace(watch, recent))
+        task = asyncio.create_task(_follow(database, follower, terms, journal))
         await stopping.wait()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

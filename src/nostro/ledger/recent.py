@@ -80,12 +80,16 @@ class Committed(NamedTuple):
 
 
 class Recent:
-    """What was committed in the last seconds, as long as somebody asks for it; `clock` tells seconds."""
+    """What was committed in the last seconds, as long as somebody asks for it; `clock` tells seconds.
+
+    `committed`: how many transactions there ever were.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._asked_at = float("-inf")
         self._newest = 0
+        self.committed = 0
         self._kept: dict[int, Committed] = {}
         self._batches: deque[tuple[float, list[int]]] = deque()
 
@@ -95,6 +99,7 @@ class Recent:
             return
         now = self._clock()
         self._newest = books.transactions[-1].position
+        self.committed += len(books.transactions)
         if self._asked_at < now - KEPT_FOR_S:
             self._forget_until(now)
             return
