@@ -136,7 +136,7 @@ class Recent:
     def _forget_until(self, moment: float) -> None:
         while self._batches and (self._batches[0][0] <= moment or len(self._kept) > MOST_KEPT):
             for position in self._batches.popleft()[1]:
-                del self._kept[position]
+                self._kept.pop(position, None)
 
 
 def _is_plain(transaction: Transaction) -> bool:
