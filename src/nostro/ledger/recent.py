@@ -47,19 +47,8 @@ class Committed(NamedTuple):
             to_account=told.to_account,
             from_owner=self.payer,
             to_owner=self.payee,
-            parent=None,
-            released=None,
-            held_after=None,
-            counter_amount=None,
-            counter_currency=None,
-            counter_exponent=None,
-            rate=None,
-            expires_at=None,
-            effective_at=None,
             description=told.notes.description,
             reference=told.notes.reference,
-            metadata=None,
-            payer_balance=None,
         )
 
     def entries(self) -> tuple[EntryRow, EntryRow]:

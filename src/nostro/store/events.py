@@ -39,19 +39,19 @@ class TransactionRow(NamedTuple):
     to_account: ObjectId
     from_owner: ObjectId
     to_owner: ObjectId
-    parent: ObjectId | None
-    released: int | None
-    held_after: int | None
-    counter_amount: int | None
-    counter_currency: str | None
-    counter_exponent: int | None
-    rate: Decimal | None
-    expires_at: datetime | None
-    effective_at: datetime | None
-    description: str | None
-    reference: str | None
-    metadata: str | None
-    payer_balance: int | None
+    parent: ObjectId | None = None
+    released: int | None = None
+    held_after: int | None = None
+    counter_amount: int | None = None
+    counter_currency: str | None = None
+    counter_exponent: int | None = None
+    rate: Decimal | None = None
+    expires_at: datetime | None = None
+    effective_at: datetime | None = None
+    description: str | None = None
+    reference: str | None = None
+    metadata: str | None = None
+    payer_balance: int | None = None
 
 
 class EntryRow(NamedTuple):
