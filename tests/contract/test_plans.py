@@ -202,7 +202,7 @@ def _hot_statements() -> dict[str, tuple[list[str], int]]:
             ],
             12 * BATCH,
         ),
-        "concerned": ([f"'{{{','.join(map(str, range(TRANSACTIONS - BATCH, TRANSACTIONS)))}}}'"], 10 * BATCH),
+        "concerned": ([_quoted(plain_array(range(TRANSACTIONS - BATCH, TRANSACTIONS)))], 10 * BATCH),
         "void_tokens": (
             [
                 _quoted(bytes_array(users)),
