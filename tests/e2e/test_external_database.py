@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 
 from nostro.embedded import EmbeddedPostgres, Server
+from nostro.store.migrate import MigrationError, migrate
 from tests.client import Client
 from tests.conftest import Service, start
 
@@ -112,3 +113,31 @@ def test_a_login_without_that_right_is_told_what_an_administrator_must_do(
         _as_superuser(
             oldest, "DROP DATABASE plainly WITH (FORCE)", "DROP ROLE nostro_runtime", "DROP ROLE plain"
         )
+
+
+def test_a_login_that_may_not_make_tables_is_told_so_and_leaves_nothing(postgres: Server) -> None:
+    _as_superuser(
+        postgres,
+        "CREATE ROLE guest LOGIN",
+        "DO $$ BEGIN CREATE ROLE nostro_runtime; EXCEPTION WHEN duplicate_object THEN END $$",
+        "CREATE DATABASE visited",
+    )
+    url = postgres.dsn(user="guest", database="visited")
+    try:
+        with pytest.raises(MigrationError, match=r"permission denied for schema public\.$"):
+            asyncio.run(migrate(url))
+        assert asyncio.run(_tables(url)) == 0
+    finally:
+        _as_superuser(postgres, "DROP DATABASE visited WITH (FORCE)", "DROP ROLE guest")
+
+
+async def _tables(url: str) -> int:
+    connection = await asyncpg.connect(url)
+    try:
+        return int(
+            await connection.fetchval(
+                "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+            )
+        )
+    finally:
+        await connection.close()

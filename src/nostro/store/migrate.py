@@ -1,6 +1,9 @@
-"""Bring a database to the newest schema: numbered plain-SQL steps, run by Alembic under one lock."""
+"""Bring a database to the newest schema, by numbered plain-SQL steps (upgrade.py), under one lock."""
 
-from importlib.resources import files
+import asyncio
+import os
+import sys
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -79,37 +82,21 @@ async def _ensure_runtime_role(connection: Any) -> None:
 
 
 async def _upgrade(dsn: str) -> None:
-    # Imported here: Alembic and SQLAlchemy take a second to load, and most starts have nothing to migrate.
-    from alembic import command  # noqa: PLC0415
-    from alembic.config import Config  # noqa: PLC0415
-    from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415
-    from sqlalchemy.pool import NullPool  # noqa: PLC0415
-
-    config = Config()
-    config.set_main_option("script_location", str(files(__package__).joinpath("migrations")))
-    engine = create_async_engine(
-        "postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(dsn), poolclass=NullPool
+    """Raises `MigrationError` with what PostgreSQL said; nothing was changed then."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "nostro.store.upgrade",
+        stdin=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
     )
-
-    def run(connection: Any) -> None:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-
-    async with engine.begin() as connection:
-        await connection.run_sync(run)
-    await engine.dispose()
-
-
-def run_script(name: str) -> None:
-    """Run one .sql file of migrations/ inside Alembic's transaction.
-
-    On the driver's own connection: SQLAlchemy would prepare it, and only single statements can be prepared.
-    """
-    from alembic import op  # noqa: PLC0415
-    from sqlalchemy.util import await_only  # noqa: PLC0415
-
-    script = files(__package__).joinpath("migrations", name).read_text("utf-8")
-    driver = op.get_bind().connection.driver_connection
-    assert driver is not None, "Alembic runs on an open connection"
-    await_only(driver.execute(script))
-    await_only(driver.execute(f"GRANT SELECT ON alembic_version TO {RUNTIME_ROLE}"))
+    try:
+        _, said = await process.communicate(dsn.encode())
+    finally:
+        if process.returncode is None:
+            process.kill()
+    if process.returncode != 0:
+        lines = said.decode(errors="replace").split("\n")
+        reason = next((line for line in reversed(lines) if line), f"ended with {process.returncode}")
+        raise MigrationError(f"The database could not be brought to the newest schema: {reason}.")

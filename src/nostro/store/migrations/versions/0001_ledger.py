@@ -1,6 +1,6 @@
 """The ledger's tables, constraints and runtime role: see ../0001_ledger.sql."""
 
-from nostro.store.migrate import run_script
+from nostro.store.upgrade import run_script
 
 revision = "0001"
 down_revision = None

@@ -1,6 +1,6 @@
 """The life of a transaction; see 0002_life_of_a_transaction.sql."""
 
-from nostro.store.migrate import run_script
+from nostro.store.upgrade import run_script
 
 revision = "0002"
 down_revision = "0001"

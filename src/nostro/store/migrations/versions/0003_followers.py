@@ -1,6 +1,6 @@
 """Followers; see 0003_followers.sql."""
 
-from nostro.store.migrate import run_script
+from nostro.store.upgrade import run_script
 
 revision = "0003"
 down_revision = "0002"

@@ -1,6 +1,6 @@
 """Mail; see 0004_mail.sql."""
 
-from nostro.store.migrate import run_script
+from nostro.store.upgrade import run_script
 
 revision = "0004"
 down_revision = "0003"

@@ -1,6 +1,6 @@
 """Webhooks; see 0005_webhooks.sql."""
 
-from nostro.store.migrate import run_script
+from nostro.store.upgrade import run_script
 
 revision = "0005"
 down_revision = "0004"

@@ -1,6 +1,6 @@
 """Standing orders; see 0006_standing_orders.sql."""
 
-from nostro.store.migrate import run_script
+from nostro.store.upgrade import run_script
 
 revision = "0006"
 down_revision = "0005"

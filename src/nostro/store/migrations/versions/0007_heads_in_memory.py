@@ -1,6 +1,6 @@
 """Heads in memory; see 0007_heads_in_memory.sql."""
 
-from nostro.store.migrate import run_script
+from nostro.store.upgrade import run_script
 
 revision = "0007"
 down_revision = "0006"

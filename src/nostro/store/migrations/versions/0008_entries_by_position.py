@@ -1,6 +1,6 @@
 """Entries by position; see 0008_entries_by_position.sql."""
 
-from nostro.store.migrate import run_script
+from nostro.store.upgrade import run_script
 
 revision = "0008"
 down_revision = "0007"
