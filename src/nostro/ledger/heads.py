@@ -6,6 +6,7 @@ under way will leave; when one of them fails its heads are forgotten, and whatev
 to be wrong (tests/concurrency/test_batches_in_a_row.py).
 """
 
+import itertools
 from collections.abc import Iterable, Mapping
 
 from nostro.domain.ids import ObjectId
@@ -82,5 +83,8 @@ class Heads:
 
 
 def _forget_oldest(remembered: dict[ObjectId, Head] | dict[ObjectId, KnownCaller], most: int) -> None:
-    while len(remembered) > most:
-        del remembered[next(iter(remembered))]
+    """A sixteenth at once: to find its first, a dict passes over all that were taken out before it."""
+    if len(remembered) > most:
+        too_many = len(remembered) - most + most // 16
+        for oldest in list(itertools.islice(remembered, too_many)):
+            del remembered[oldest]
