@@ -345,7 +345,7 @@ TAMPERED = {
     "05_positions_are_dense": "UPDATE journal_head SET position = position + 1",
     "06_movements_and_entries_match": f"DELETE FROM entries WHERE position = {TRANSFER} "
     "AND direction = 'CREDIT'",
-    "07_one_transaction_per_key": "ALTER TABLE transactions DROP CONSTRAINT transactions_idempotency_key; "
+    "07_one_transaction_per_key": "DROP INDEX transactions_idempotency_key; "
     "UPDATE transactions SET idempotency_key = 'one', operation = 'TRANSFER', "
     "requested_by = (SELECT min(id) FROM users)",
     "08_currencies_sum_to_zero": "UPDATE accounts SET balance = balance + 1 WHERE settlement",

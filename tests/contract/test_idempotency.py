@@ -42,6 +42,18 @@ def test_1_to_255_printable_ascii_characters_are_a_key(house: House, key: str) -
     assert (answer.status_code, answer.json()["transaction"]["idempotencyKey"]) == (201, key)
 
 
+def test_keys_that_PostgreSQL_would_read_alike_are_told_apart(house: House) -> None:
+    person, account = house.funded(10)
+    other = person.open_account()
+    keys = ["A", "\\x41", "\\101", "\\", "\\\\", "\\\\x41"]
+    made = {key: person.send(account, other, 1, key=key) for key in keys}
+    assert {answer.status_code for answer in made.values()} == {201}
+    again = {key: person.send(account, other, 1, key=key) for key in keys}
+    for key in keys:
+        assert again[key].json()["transaction"]["_id"] == made[key].json()["transaction"]["_id"]
+    assert person.balance(account) == 4
+
+
 @pytest.mark.parametrize(
     "key",
     ["k" * 256, "é", "😀", "a\nb", "a\tb", "a\x00b", "\x7f", "１", 1, 1.5, True, [], {}, ["k"], {"$ne": ""}],

@@ -379,3 +379,33 @@ def test_a_page_of_transactions_costs_the_same_wherever_it_is(hot: str, before: 
     planner.close()
     assert not scanned & {"transactions", "entries", "accounts"}, scanned
     assert pages <= 51 * 40, f"{pages} pages"
+
+
+_IN_TURN = """
+SET session_replication_role = replica;
+INSERT INTO transactions (position, amount, created_at, kind, operation, id, requested_by, from_account,
+                          to_account, currency, idempotency_key, request_digest)
+SELECT n, 1, now(), 'TRANSFER', 'TRANSFER', decode(lpad(to_hex(n), 24, '0'), 'hex'),
+       decode(lpad(to_hex(1 + n % 200), 24, '0'), 'hex'), decode(repeat('01', 12), 'hex'),
+       decode(repeat('02', 12), 'hex'), 'INR', 'run-1-' || lpad(n::text, 10, '0'), '\\x00'
+  FROM generate_series(1, 20000) AS n;
+INSERT INTO entries (seq, position, amount, balance_after, created_at, direction, account_id)
+SELECT position, position, 1, 0, created_at, 'DEBIT', from_account FROM transactions;
+"""
+
+
+@pytest.mark.parametrize(
+    ("relation", "most"),
+    [
+        # An entry of 36 bytes, in pages that are two thirds full.
+        pytest.param("transactions_idempotency_key", 60, id="keys are found by their digest"),
+        # Three bytes more, and it would be 92.
+        pytest.param("entries", 85, id="an entry is 80 bytes and its line pointer"),
+    ],
+)
+def test_what_is_written_for_each_transfer_is_small(new_database: Any, relation: str, most: int) -> None:
+    planner = Planner(new_database(), {})
+    planner.run(_IN_TURN)
+    size = planner.value(f"SELECT pg_relation_size('{relation}') / 20000")
+    planner.close()
+    assert size <= most

@@ -25,14 +25,14 @@ SELECT t.position, t.created_at, t.kind::text AS kind, t.id, t.requested_by, t.i
 
 -- name: entries_at
 -- Their entries, debits first. The bounds are what the index knows of.
-SELECT e.position, e.account_id, a.owner, e.seq, e.direction::text AS direction, e.amount, e.balance_after,
+SELECT e.position, e.account_id, a.owner, e.seq, direction_name(e.direction) AS direction, e.amount, e.balance_after,
        a.currency, a.exponent
   FROM entries e
   JOIN accounts a ON a.id = e.account_id
  WHERE e.position = ANY($1::bigint[])
    AND e.position BETWEEN (SELECT min(p) FROM unnest($1::bigint[]) AS p)
                       AND (SELECT max(p) FROM unnest($1::bigint[]) AS p)
- ORDER BY e.position, e.direction, e.account_id, e.seq;
+ ORDER BY e.position, e.direction = 'CREDIT', e.account_id, e.seq;
 
 -- name: summarize_entries
 -- Whatever was written of late is found by position without reading all of it.

@@ -58,9 +58,9 @@ UNION ALL
 SELECT 'recorded', NULL, NULL, NULL, t.position, NULL
   FROM unnest($3::text::bytea[], $4::text::text[], $5::text::text[])
          AS wanted (requested_by, operation, idempotency_key)
-  JOIN transactions t ON t.requested_by = wanted.requested_by
+  JOIN transactions t ON key_digest(t.requested_by, t.idempotency_key)
+                           = key_digest(wanted.requested_by, wanted.idempotency_key)
                      AND t.operation = wanted.operation::operation
-                     AND t.idempotency_key = wanted.idempotency_key
 UNION ALL
 (SELECT 'expired', NULL, NULL, NULL, NULL, NULL
    FROM summaries s

@@ -97,7 +97,8 @@ SELECT occurrence, due_at, status::text AS status, attempts, code, transaction_i
 
 -- name: transaction_of_run
 -- What an occurrence's key stands for.
-SELECT id FROM transactions WHERE requested_by = $1 AND operation = 'TRANSFER' AND idempotency_key = $2;
+SELECT id FROM transactions
+ WHERE key_digest(requested_by, idempotency_key) = key_digest($1, $2) AND operation = 'TRANSFER';
 
 -- name: any_closed
 SELECT EXISTS (SELECT FROM accounts WHERE id = ANY ($1::bytea[]) AND status = 'CLOSED');

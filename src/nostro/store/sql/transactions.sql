@@ -22,7 +22,7 @@ SELECT r.* FROM transactions t JOIN transaction_rows r ON r.position = t.positio
 
 -- name: transactions_by_key
 SELECT r.* FROM transactions t JOIN transaction_rows r ON r.position = t.position
- WHERE t.requested_by = $1 AND t.operation = ANY (enum_range(NULL::operation)) AND t.idempotency_key = $2
+ WHERE key_digest(t.requested_by, t.idempotency_key) = key_digest($1, $2)
  ORDER BY t.position;
 
 -- name: page_of_transactions

@@ -19,8 +19,8 @@ WITH leg AS (
 )
 SELECT 'position ' || coalesce(s.position, w.position) AS offender,
        CASE WHEN s.position IS NULL THEN 'an entry of account ' || encode(w.account_id, 'hex') || ' has no movement'
-            WHEN w.position IS NULL THEN 'a movement has no ' || s.direction || ' entry'
-            ELSE 'entry and movement disagree on the ' || s.direction || ' side' END AS finding
+            WHEN w.position IS NULL THEN 'a movement has no ' || direction_name(s.direction) || ' entry'
+            ELSE 'entry and movement disagree on the ' || direction_name(s.direction) || ' side' END AS finding
   FROM side s
   FULL JOIN written w ON w.position = s.position AND w.account_id = s.account_id AND w.direction = s.direction
   LEFT JOIN accounts a ON a.id = w.account_id
