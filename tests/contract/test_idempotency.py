@@ -42,7 +42,7 @@ def test_1_to_255_printable_ascii_characters_are_a_key(house: House, key: str) -
     assert (answer.status_code, answer.json()["transaction"]["idempotencyKey"]) == (201, key)
 
 
-def test_keys_that_PostgreSQL_would_read_alike_are_told_apart(house: House) -> None:
+def test_keys_that_the_database_would_read_alike_are_told_apart(house: House) -> None:
     person, account = house.funded(10)
     other = person.open_account()
     keys = ["A", "\\x41", "\\101", "\\", "\\\\", "\\\\x41"]
