@@ -237,7 +237,7 @@ async def serve_on(
         )
         config = uvicorn.Config(
             with_cors(Application(desk, OPERATIONS), origins),
-            http=partial(LeanProtocol, LeanPath(desk), FamiliarHeads()),  # type: ignore[arg-type]
+            http=partial(LeanProtocol, LeanPath(desk), FamiliarHeads(), settings.request_timeout_s),  # type: ignore[arg-type]
             ws="none",
             lifespan="off",
             log_config=None,

@@ -83,6 +83,7 @@ class Settings(BaseSettings):
     workers: int = Field(1, alias="NOSTRO_WORKERS", ge=1, le=32)
     statement_notices: bool = Field(True, alias="NOSTRO_STATEMENT_NOTICES")
     followers: bool = Field(True, alias="NOSTRO_FOLLOWERS")
+    request_timeout_s: float = Field(60.0, alias="NOSTRO_REQUEST_TIMEOUT_S", ge=0.1, le=3600)
     streams: int = Field(2000, alias="NOSTRO_STREAMS", ge=0, le=100_000)
     streams_per_user: int = Field(20, alias="NOSTRO_STREAMS_PER_USER", ge=1, le=100_000)
     stream_heartbeat_s: float = Field(15.0, alias="NOSTRO_STREAM_HEARTBEAT_S", ge=0.1, le=300)

@@ -33,10 +33,11 @@ def exchange(url: str, sent: bytes, *, method: str = "GET", hang_up: bool = Fals
                 received += chunk
         except (ConnectionResetError, BrokenPipeError):
             pass  # the server had said all it wanted to say
-    return list(_answers(received, method))
+    return answers_in(received, method)
 
 
-def _answers(received: bytes, method: str) -> Any:
+def answers_in(received: bytes, method: str = "GET") -> list[RawAnswer]:
+    answers = []
     while received:
         head, separator, rest = received.partition(b"\r\n\r\n")
         assert separator, f"not an answer: {received[:200]!r}"
@@ -46,8 +47,9 @@ def _answers(received: bytes, method: str) -> Any:
             name, _, value = line.partition(":")
             headers[name.strip().lower()] = value.strip()
         length = 0 if method == "HEAD" else int(headers.get("content-length", len(rest)))
-        yield RawAnswer(int(first.split()[1]), headers, rest[:length])
+        answers.append(RawAnswer(int(first.split()[1]), headers, rest[:length]))
         received = rest[length:]
+    return answers
 
 
 def request(method: str, path: str, body: bytes = b"", *lines: str, **headers: str) -> bytes:

@@ -29,6 +29,8 @@ _ELSEWHERE = {
     # Of every path, and never for a method that is described: in the overview.
     "method_not_allowed",
     "headers_too_large",
+    "malformed_request",
+    "request_timeout",
     # Never leaves the service: the answer to the whole group is the culprit's refusal.
     "group_refused",
 }

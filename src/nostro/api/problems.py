@@ -36,14 +36,8 @@ _AMOUNTS = frozenset(
 def problem(request: Request, error: NostroError, dialect: Dialect, operation: str) -> Response:
     """The answer to a refusal. `operation` ("transfer", "funds" or "") chooses the dialect's row."""
     said = told(error, dialect, operation)
-    document: Document = {
-        "message": said.pop("message"),
-        "status": "failed",
-        "success": False,
-        "type": f"/errors/{error.code}",
-        "title": error.title,
-        "instance": request.scope.get("nostro.asked") or request.url.path,
-    }
+    document = _beginning(error, said.pop("message"))
+    document["instance"] = request.scope.get("nostro.asked") or request.url.path
     headers = {"Retry-After": _RETRY_AFTER_S} if isinstance(error, Unavailable | RateLimited) else {}
     if said["httpStatus"] == 401:
         headers["WWW-Authenticate"] = "Bearer"
@@ -51,6 +45,22 @@ def problem(request: Request, error: NostroError, dialect: Dialect, operation: s
     if allowed:
         headers["Allow"] = str(allowed)
     return json_answer(said["httpStatus"], document | said, headers)
+
+
+def bare_problem(error: NostroError) -> Document:
+    """The same for what never became a request: nothing was asked for, and in no dialect."""
+    said = {"code": error.code, "httpStatus": error.http_status, "detail": error.detail}
+    return _beginning(error, error.detail) | said | {"retryable": error.retryable}
+
+
+def _beginning(error: NostroError, message: object) -> Document:
+    return {
+        "message": message,
+        "status": "failed",
+        "success": False,
+        "type": f"/errors/{error.code}",
+        "title": error.title,
+    }
 
 
 def told(error: NostroError, dialect: Dialect, operation: str) -> Document:

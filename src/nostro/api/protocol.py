@@ -5,6 +5,9 @@ back until its body is complete; if it is taken, its answer is written when its 
 One whose head is familiar (familiar.py) is not even parsed: a `_Turn` stands where uvicorn expects the cycle.
 Everything else (pipelining, keep-alive, shutdown, limits) stays uvicorn's: a request is complete when its
 answer has been written.
+
+What never becomes a request is answered here: broken HTTP, and whatever does not arrive as a whole in time, so
+that nobody keeps a connection for nothing (tests/contract/test_slow_clients.py).
 """
 
 import asyncio
@@ -14,9 +17,12 @@ import structlog
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from nostro.api.application import HEADERS_OF_EVERY_ANSWER, LARGEST_HEADERS
+from nostro.api.documents import encode
 from nostro.api.familiar import FamiliarHeads
 from nostro.api.lean import LONGEST_BODY, PLAIN_HEADERS, Answered, LeanPath, Pending
+from nostro.api.problems import bare_problem
 from nostro.api.stream import TRANSPORT
+from nostro.domain.errors import HeadersTooLarge, MalformedRequest, NostroError, RequestTimeout
 from nostro.ledger.counts import LEAN
 
 log = structlog.get_logger(__name__)
@@ -38,8 +44,12 @@ class _Turn:
 class LeanProtocol(HttpToolsProtocol):
     """One connection. At most one of its requests is under way; uvicorn queues what a client pipelines."""
 
-    def __init__(self, lean: LeanPath, familiar: FamiliarHeads, **uvicorns: Any) -> None:
+    def __init__(
+        self, lean: LeanPath, familiar: FamiliarHeads, longest_arrival_s: float, **uvicorns: Any
+    ) -> None:
         super().__init__(**uvicorns)
+        self._longest_arrival_s = longest_arrival_s
+        self._arrival: asyncio.TimerHandle | None = None
         self._lean = lean
         self._familiar = familiar
         self._turn = _Turn()
@@ -48,6 +58,17 @@ class LeanProtocol(HttpToolsProtocol):
         self._mid_message = False  # of the parser, which is told nothing of familiar requests
         self._taken = 0
         self._active_at = 0.0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._active_at = self.loop.time()
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._has_arrived()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         idle = not self._mid_message and (self.cycle is None or self.cycle.response_complete)
@@ -78,12 +99,47 @@ class LeanProtocol(HttpToolsProtocol):
             return
         self._head_size += len(data)
         if self._head_size > LARGEST_HEADERS:
-            self.send_400_response("The headers are too large.")
+            self._refuse(HeadersTooLarge())
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's text, for which there is a code
+        """What uvicorn calls for broken HTTP."""
+        self._refuse(MalformedRequest())
+
+    def _refuse(self, error: NostroError) -> None:
+        """An answer to what is no request, or not yet, and the end of the connection. Who still waits for the
+        answer to an earlier request would take it for that one, so they are told nothing."""
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete or self._is_arriving(cycle):
+            headers = [*PLAIN_HEADERS, (b"connection", b"close")]
+            answered = Answered(error.http_status, headers, encode(bare_problem(error)))
+            self.transport.write(self._bytes(answered, keep_alive=True))
+        if cycle is not None:
+            cycle.disconnected = True  # whatever it has to say comes too late
+        self.transport.close()
+
+    def _is_arriving(self, cycle: RequestResponseCycle | _Turn) -> bool:
+        """Whether the answer that is due next is that to the request which is not complete yet."""
+        return (
+            isinstance(cycle, RequestResponseCycle)
+            and cycle.more_body
+            and not cycle.response_started
+            and not self.pipeline
+        )
+
+    def _too_slow(self) -> None:
+        self._arrival = None
+        self._refuse(RequestTimeout())
+
+    def _has_arrived(self) -> None:
+        if self._arrival is not None:
+            self._arrival.cancel()
+            self._arrival = None
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._mid_message = True
         self._head_size = 0
+        self._arrival = self.loop.call_later(self._longest_arrival_s, self._too_slow)
 
     def on_headers_complete(self) -> None:
         self._head_size = None
@@ -108,6 +164,7 @@ class LeanProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         super().on_message_complete()
         self._mid_message = False
+        self._has_arrived()
         if self._held is not None and not self._held[0].more_body:
             (cycle, app), self._held = self._held, None
             if not self._take(cycle):
@@ -125,7 +182,7 @@ class LeanProtocol(HttpToolsProtocol):
 
     def _write(self, cycle: RequestResponseCycle | _Turn, pending: Pending) -> None:
         cycle.response_started = cycle.response_complete = True
-        if cycle.disconnected:
+        if cycle.disconnected or self.transport.is_closing():  # uvicorn tells only the request that came last
             return
         try:
             answered = pending.answered(pending.future.result())

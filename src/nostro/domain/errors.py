@@ -463,6 +463,19 @@ class HeadersTooLarge(NostroError):
     title = "The headers are larger than 32 kB"
 
 
+class MalformedRequest(NostroError):
+    code = "malformed_request"
+    http_status = 400
+    title = "This is not a request in HTTP/1.1"
+
+
+class RequestTimeout(NostroError):
+    code = "request_timeout"
+    http_status = 408
+    title = "The request did not arrive as a whole in time; nothing was done, try again"
+    retryable = True
+
+
 class UnsupportedMediaType(NostroError):
     code = "unsupported_media_type"
     http_status = 415

@@ -15,7 +15,8 @@ request leaves its key free.
 first of the published order is the answer: token, permission, body, state.
 - **Paths** match in any case, with or without a trailing slash; `HEAD` works where `GET` does; any \
 other method is 405 `method_not_allowed` with `Allow`, any other path 404 `not_found`. Both \
-are Problems like the rest, and so is 431 `headers_too_large`.
+are Problems like the rest, and so are 431 `headers_too_large`, 400 `malformed_request` (what is no HTTP) and \
+408 `request_timeout` (what does not arrive as a whole within a minute).
 - **Bodies** are JSON objects of at most 100 kB (a bulk: 4 MB). Members that are not described are ignored; \
 answers may gain \
 members in later versions.
