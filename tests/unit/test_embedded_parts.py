@@ -94,12 +94,12 @@ def test_the_write_ahead_log_follows_the_disk(disk, max_wal_size, tmp_path, monk
     assert server_settings(find_binaries({}), tmp_path)["max_wal_size"] == max_wal_size
 
 
-def test_compression_is_only_what_the_build_knows(tmp_path):
+def test_pages_are_compressed_only_by_what_is_cheap_and_the_build_knows(tmp_path):
     bin_dir = installation(tmp_path, "18.1")
     binaries = find_binaries({"NOSTRO_PG_BIN": str(bin_dir)})
-    assert not binaries.has_lz4()  # no pg_config at all
+    assert server_settings(binaries, tmp_path)["wal_compression"] == "off"  # no pg_config at all
     program(bin_dir / "pg_config", "--with-lz4 --with-icu")
-    assert binaries.has_lz4()
+    assert server_settings(binaries, tmp_path)["wal_compression"] == "lz4"
 
 
 def test_a_container_limit_counts_when_it_is_below_the_machine(tmp_path, monkeypatch):
