@@ -2,6 +2,7 @@
 
 import json
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,17 +24,21 @@ def exchange(url: str, sent: bytes, *, method: str = "GET", hang_up: bool = Fals
     """Send the bytes on one connection; every answer until the server closes it, as `Connection: close` and a
     flaw in the request make it do. `hang_up` says that no more will follow, for a request without an end."""
     parts = urlsplit(url)
-    received = b""
     with socket.create_connection((parts.hostname, parts.port), timeout=PATIENCE_S) as connection:
-        try:
+        with suppress(ConnectionResetError, BrokenPipeError):
             connection.sendall(sent)
             if hang_up:
                 connection.shutdown(socket.SHUT_WR)
-            while chunk := connection.recv(65536):
-                received += chunk
-        except (ConnectionResetError, BrokenPipeError):
-            pass  # the server had said all it wanted to say
-    return answers_in(received, method)
+        return answers_in(until_closed(connection), method)
+
+
+def until_closed(connection: socket.socket) -> bytes:
+    """All that the server says. A reset is an end, too: it had said all it wanted to say."""
+    received = b""
+    with suppress(ConnectionResetError):
+        while chunk := connection.recv(65536):
+            received += chunk
+    return received
 
 
 def answers_in(received: bytes, method: str = "GET") -> list[RawAnswer]:

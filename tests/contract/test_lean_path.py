@@ -25,6 +25,7 @@ from nostro.ledger.streams import StreamLimits, Streams
 from nostro.ledger.webhooks import Webhooks, webhook_seal
 from nostro.settings import DialectName
 from tests.client import Person, fresh
+from tests.contract import raw
 from tests.contract.conftest import House
 
 ORDINARY = {"Sec-Fetch-Site": "none"}
@@ -257,9 +258,7 @@ def test_requests_sent_without_waiting_are_answered_in_their_order(
         )
     with socket.create_connection((place.hostname, place.port)) as connection:
         connection.sendall(requests)
-        received = b""
-        while chunk := connection.recv(65536):
-            received += chunk
+        received = raw.until_closed(connection)
     amounts = [part.split(b",")[0] for part in received.split(b'"amount":')[1:]]
     assert amounts == [b"1", b"2", b"3", b"4", b"5"]
     assert received.count(b"HTTP/1.1 200 OK") == 5

@@ -49,8 +49,7 @@ def problem(request: Request, error: NostroError, dialect: Dialect, operation: s
 
 def bare_problem(error: NostroError) -> Document:
     """The same for what never became a request: nothing was asked for, and in no dialect."""
-    said = {"code": error.code, "httpStatus": error.http_status, "detail": error.detail}
-    return _beginning(error, error.detail) | said | {"retryable": error.retryable}
+    return _beginning(error, error.detail) | _members(error, error.http_status)
 
 
 def _beginning(error: NostroError, message: object) -> Document:
@@ -63,17 +62,20 @@ def _beginning(error: NostroError, message: object) -> Document:
     }
 
 
-def told(error: NostroError, dialect: Dialect, operation: str) -> Document:
-    """The refusal itself: message, code, httpStatus, detail, retryable, and what the caller may know of it."""
-    facts = {name: moment(fact) if isinstance(fact, datetime) else fact for name, fact in error.facts.items()}
-    status, message = _said(error, dialect, operation, facts)
+def _members(error: NostroError, status: int) -> Document:
     return {
-        "message": message,
         "code": error.code,
         "httpStatus": status,
         "detail": error.detail,
         "retryable": error.retryable,
-    } | facts
+    }
+
+
+def told(error: NostroError, dialect: Dialect, operation: str) -> Document:
+    """The refusal itself: message, code, httpStatus, detail, retryable, and what the caller may know of it."""
+    facts = {name: moment(fact) if isinstance(fact, datetime) else fact for name, fact in error.facts.items()}
+    status, message = _said(error, dialect, operation, facts)
+    return {"message": message} | _members(error, status) | facts
 
 
 def _said(error: NostroError, dialect: Dialect, operation: str, facts: dict[str, object]) -> tuple[int, str]:

@@ -62,9 +62,7 @@ class LeanProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._active_at = self.loop.time()
-        self.timeout_keep_alive_task = self.loop.call_later(
-            self.timeout_keep_alive, self.timeout_keep_alive_handler
-        )
+        self._wind_up(self.timeout_keep_alive)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._has_arrived()
@@ -108,6 +106,8 @@ class LeanProtocol(HttpToolsProtocol):
     def _refuse(self, error: NostroError) -> None:
         """An answer to what is no request, or not yet, and the end of the connection. Who still waits for the
         answer to an earlier request would take it for that one, so they are told nothing."""
+        if self.transport.is_closing():
+            return
         cycle = self.cycle
         if cycle is None or cycle.response_complete or self._is_arriving(cycle):
             headers = [*PLAIN_HEADERS, (b"connection", b"close")]
@@ -208,9 +208,10 @@ class LeanProtocol(HttpToolsProtocol):
         if idle_s >= self.timeout_keep_alive:
             super().timeout_keep_alive_handler()
         else:
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive - idle_s, self.timeout_keep_alive_handler
-            )
+            self._wind_up(self.timeout_keep_alive - idle_s)
+
+    def _wind_up(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
     def _bytes(self, answered: Answered, *, keep_alive: bool) -> bytes:
         head = self._head(answered) if keep_alive else self._head(answered) + b"connection: close\r\n"

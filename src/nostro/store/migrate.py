@@ -3,7 +3,6 @@
 import asyncio
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -89,7 +88,7 @@ async def _upgrade(dsn: str) -> None:
         "nostro.store.upgrade",
         stdin=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
     )
     try:
         _, said = await process.communicate(dsn.encode())

@@ -19,8 +19,8 @@ SELECT a.id, a.owner, u.name AS owner_name, a.name, a.currency, a.exponent, cloc
 -- opposite: of a transaction with several legs, the n-th entry of an account belongs to the n-th leg it is in; money
 -- flows back over the last leg first.
 SELECT page.seq, page.position, page.amount, page.balance_after, page.created_at, page.effective_at,
-       direction_name(page.direction) AS direction, page.transaction_id, page.kind::text AS kind, page.status::text AS status,
-       page.description, page.reference, page.metadata::text AS metadata, page.counterparty,
+       direction_name(page.direction) AS direction, page.transaction_id, page.kind::text AS kind,
+       page.status::text AS status, page.description, page.reference, page.metadata::text AS metadata, page.counterparty,
        u.name AS counterparty_name
   FROM (
     SELECT e.*, t.id AS transaction_id, t.kind, coalesce(s.status, 'COMPLETED') AS status, t.description,

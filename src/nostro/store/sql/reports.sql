@@ -46,8 +46,8 @@ SELECT position, clock_timestamp() AS now FROM journal_head;
 -- Entries of $1 that were recorded behind the position $2 and are said to have happened before $3; $4 at most, of the
 -- $7 late entries after the $6th of account $5, by account and seq.
 SELECT e.account_id, e.seq, e.position, e.amount, e.balance_after, e.created_at, e.effective_at,
-       direction_name(e.direction) AS direction, t.id AS transaction_id, t.kind::text AS kind, t.description, t.reference,
-       a.owner, u.name AS owner_name, a.currency, a.exponent
+       direction_name(e.direction) AS direction, t.id AS transaction_id, t.kind::text AS kind, t.description,
+       t.reference, a.owner, u.name AS owner_name, a.currency, a.exponent
   FROM (SELECT account_id, seq, position, amount, balance_after, created_at, effective_at, direction
           FROM entries
          WHERE effective_at IS NOT NULL AND (account_id, seq) > ($5::bytea, $6::bigint)
