@@ -94,6 +94,36 @@ async def test_what_follows_on_the_same_accounts_is_as_large_as_what_it_follows(
     assert (names(second), second.after, second.is_short) == (["ae", "af", "ag"], [first], True)
 
 
+async def test_with_many_about_the_second_batch_is_nearly_as_large_as_the_first() -> None:
+    field = Airfield()
+    field.queue.max_batch = 100
+    field.single("ab", "cd", "ef", "gh", "ij", "kl", "mn", "op")
+    _, first = field.set_out()
+    field.single("AB", "CD", "EF", "GH")
+    assert field.nobody_sets_out(), "four of twelve"
+    field.single("IJ")
+    _, second = field.set_out()
+    for task in (first, second):
+        field.flights.landed(task)
+    field.single("ab")
+    field.set_out()
+    field.single("cd", "ef", "gh")
+    assert field.nobody_sets_out(), "who was answered a moment ago comes back"
+
+
+async def test_many_who_do_not_come_back_are_forgotten() -> None:
+    field = Airfield()
+    field.queue.max_batch = 100
+    field.single(*["ab"] * 50)
+    _, task = field.set_out()
+    for _ in range(30):
+        field.flights.landed(task)
+        field.single("ab")
+        _, task = field.set_out()
+    field.single("cd", "ef")
+    assert names(field.set_out()[0]) == ["cd", "ef"]
+
+
 async def test_nobody_follows_a_batch_that_is_not_decided() -> None:
     field = Airfield(worth_a_second=1)
     field.single("ab")
