@@ -193,9 +193,7 @@ async def until_it_is_quiet(scene: Scene) -> None:
     """Bulk work has been alone for long enough to have two chunks under way."""
     ways = [(scene.source, scene.target), (scene.target, scene.source)]
     alone = [scene.wish(*ways[number % 2], "1") for number in range(70)]
-    assert codes(await asyncio.gather(*scene.here.transfers.begin_bulk(alone, together=False))) == {
-        "posted": 70
-    }
+    assert codes(await scene.here.transfers.begin_bulk(alone, together=False)) == {"posted": 70}
     assert committer_of(scene).queue.is_quiet
 
 
@@ -211,7 +209,7 @@ async def test_chunks_of_a_bulk_keep_their_order(scene: Scene, *, fails: bool) -
         await scene.bank.fund(scene.source, 10)
     ways = [(scene.source, scene.target), (scene.target, scene.source)]
     bulk = [scene.wish(*ways[number % 2], "100") for number in range(60)]
-    outcomes = await asyncio.gather(*scene.here.transfers.begin_bulk(bulk, together=False))
+    outcomes = await scene.here.transfers.begin_bulk(bulk, together=False)
     assert codes(outcomes) == {"posted": 60}
     positions = [outcome.transaction.position for outcome in outcomes]
     assert positions == [*range(positions[0], positions[0] + 60)]
@@ -229,7 +227,7 @@ async def test_two_chunks_of_a_bulk_are_under_way_at_once(scene: Scene, database
         await until(decided(scene, 2))
         single = await send(scene.here, scene.claims, scene.rich, scene.poor, "1")
         assert codes([single]) == {"posted": 1}, "a single request is the third"
-    assert codes(await asyncio.gather(*answers)) == {"posted": 15}
+    assert codes(await answers) == {"posted": 15}
     assert set(scene.tried) == {"written"}
 
 

@@ -686,7 +686,7 @@ async def test_bulk_work_keeps_its_order_whatever_is_unusual_in_it(scene: Scene)
         scene.wish(scene.source, scene.target, "70", legs(scene, "30", "40")),
         scene.wish(scene.source, scene.target, "90"),
     ]
-    outcomes = await asyncio.gather(*scene.here.transfers.begin_bulk(bulk, together=False))
+    outcomes = await scene.here.transfers.begin_bulk(bulk, together=False)
     assert [*map(type, outcomes)] == [Posted, InsufficientFunds]
     assert await scene.bank.balance(scene.target) == 7000
 
@@ -697,7 +697,7 @@ async def test_usual_bulk_work_goes_the_short_way_in_its_order(scene: Scene) -> 
         scene.wish(scene.source, scene.target, "1"),
         scene.wish(scene.target, scene.poor, "100"),
     ]
-    outcomes = await asyncio.gather(*scene.here.transfers.begin_bulk(bulk, together=False))
+    outcomes = await scene.here.transfers.begin_bulk(bulk, together=False)
     assert [*map(type, outcomes)] == [Posted, InsufficientFunds, Posted]
     assert scene.tried == ["written"]
     assert await scene.bank.balance(scene.poor) == 10_000
@@ -711,7 +711,7 @@ async def test_all_or_nothing_with_a_culprit_does_nothing(scene: Scene, *, unusu
         scene.wish(scene.source, scene.target, "200", legs(scene, "100", "100") if unusual else None),
         scene.wish(scene.source, scene.target, "1"),
     ]
-    outcomes = await asyncio.gather(*scene.here.transfers.begin_bulk(bulk, together=True))
+    outcomes = await scene.here.transfers.begin_bulk(bulk, together=True)
     assert codes(outcomes) == {"group_refused": 2, "insufficient_funds": 1}
     assert await scene.bank.balance(scene.poor) == await scene.bank.balance(scene.target) == 0
     assert await scene.is_healthy()
@@ -720,14 +720,14 @@ async def test_all_or_nothing_with_a_culprit_does_nothing(scene: Scene, *, unusu
 async def test_all_or_nothing_is_all_when_only_the_memory_says_no(scene: Scene) -> None:
     await scene.bank.fund(scene.source, 100)
     bulk = [scene.wish(scene.rich, scene.poor, "10"), scene.wish(scene.source, scene.target, "150")]
-    outcomes = await asyncio.gather(*scene.here.transfers.begin_bulk(bulk, together=True))
+    outcomes = await scene.here.transfers.begin_bulk(bulk, together=True)
     assert codes(outcomes) == {"posted": 2}
 
 
 async def test_all_or_nothing_is_nothing_when_only_the_memory_says_yes(scene: Scene) -> None:
     assert codes([await scene.pay("90", ledger=scene.elsewhere)]) == {"posted": 1}
     bulk = [scene.wish(scene.rich, scene.poor, "10"), scene.wish(scene.source, scene.target, "50")]
-    outcomes = await asyncio.gather(*scene.here.transfers.begin_bulk(bulk, together=True))
+    outcomes = await scene.here.transfers.begin_bulk(bulk, together=True)
     assert codes(outcomes) == {"group_refused": 1, "insufficient_funds": 1}
     assert await scene.bank.balance(scene.poor) == 0
     assert scene.tried == ["stale"]

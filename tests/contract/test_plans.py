@@ -20,7 +20,7 @@ from nostro.domain.user import Caller, Claims, Role
 from nostro.ledger.history import MOST_LOOKED_AT
 from nostro.ledger.transfers import transfer_request
 from nostro.store import optimistic
-from nostro.store.arrays import bytes_array, plain_array, text_array
+from nostro.store.arrays import bytes_array, enum_array, plain_array, text_array
 from nostro.store.database import _COMMITTER, _WAITS
 from nostro.store.optimistic import Basis, Head, KnownCaller
 from nostro.store.queries import SQL
@@ -166,7 +166,7 @@ def _hot_statements() -> dict[str, tuple[list[str], int]]:
                 _quoted(bytes_array([USER])),
                 _quoted(bytes_array([b"\x00" * 32])),
                 _quoted(bytes_array(users)),
-                _quoted(plain_array(["TRANSFER"] * BATCH)),
+                _quoted(enum_array(["TRANSFER"] * BATCH)),
                 _quoted(text_array(keys)),
                 _quoted(bytes_array(IDS)),
                 "NULL",
@@ -176,17 +176,17 @@ def _hot_statements() -> dict[str, tuple[list[str], int]]:
         "write_batch": (
             [
                 "now()",
-                *(_quoted(bytes_array(new)), *[_quoted(plain_array(["TRANSFER"] * BATCH))] * 2),
+                *(_quoted(bytes_array(new)), *[_quoted(enum_array(["TRANSFER"] * BATCH))] * 2),
                 *(_quoted(bytes_array(users)), _quoted(text_array(keys)), _quoted(bytes_array(digests))),
                 *(_quoted(bytes_array(IDS)), _quoted(bytes_array(OTHERS)), _quoted(plain_array(ones))),
-                _quoted(plain_array(["INR"] * BATCH)),
+                _quoted(enum_array(["INR"] * BATCH)),
                 *["'{}'"] * 12,
                 *(_quoted(bytes_array(both)), _quoted(plain_array([5] * 2 * BATCH))),
                 *(_quoted(plain_array([0] * 2 * BATCH)), _quoted(plain_array(twos * 2))),
                 _quoted(plain_array([0] * 2 * BATCH)),
                 *(_quoted(bytes_array(both)), _quoted(plain_array(twos * 2))),
                 _quoted(plain_array([*range(1, BATCH + 1)] * 2)),
-                _quoted(plain_array(["DEBIT"] * BATCH + ["CREDIT"] * BATCH)),
+                _quoted(enum_array(["DEBIT"] * BATCH + ["CREDIT"] * BATCH)),
                 *(_quoted(plain_array(ones * 2)), _quoted(plain_array([5] * 2 * BATCH))),
                 *["'{}'"] * 14,
             ],

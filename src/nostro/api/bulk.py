@@ -118,7 +118,9 @@ async def _parsed(items: Sequence[bytes], claims: Claims) -> AsyncIterator[Trans
 async def _each(desk: Desk, parsed: Sequence[TransferRequest | NostroError]) -> list[Outcome]:
     """The outcome of each: what was refused already, and what the ledger said of the rest."""
     sound = [request for request in parsed if isinstance(request, TransferRequest)]
-    answers = iter(await asyncio.gather(*desk.ledger.transfers.begin_bulk(sound, together=False)))
+    if not sound:
+        return [one for one in parsed if isinstance(one, NostroError)]
+    answers = iter(await desk.ledger.transfers.begin_bulk(sound, together=False))
     return [next(answers) if isinstance(one, TransferRequest) else one for one in parsed]
 
 
@@ -128,7 +130,7 @@ async def _all_or_nothing(
     sound = [one for one in parsed if isinstance(one, TransferRequest)]
     if len(sound) < len(parsed):
         return _culprit(request, desk, parsed)
-    outcomes = await asyncio.gather(*desk.ledger.transfers.begin_bulk(sound, together=True))
+    outcomes = await desk.ledger.transfers.begin_bulk(sound, together=True)
     if any(isinstance(outcome, NostroError) for outcome in outcomes):
         return _culprit(request, desk, outcomes)
     return await _results(desk.dialect(request), outcomes)

@@ -26,6 +26,7 @@ from nostro.domain.transaction import Operation
 from nostro.domain.user import Claims
 from nostro.ledger.balances import Balance
 from nostro.ledger.follow_ups import follow_up_request
+from nostro.ledger.transfers import transfer_request
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -115,8 +116,10 @@ class LeanPath:
         sent = plain_transfer(body)
         if sent is None:
             return None
-        future = self._desk.ledger.transfers.begin_transfer(claims, **sent._asdict())
-        situation = "held" if sent.terms.hold else "transferred"
+        from_account, to_account, amount, key, terms = sent
+        request = transfer_request(claims, key, from_account, to_account, amount, terms=terms)
+        future = self._desk.ledger.transfers.begin(request)
+        situation = "held" if terms.hold else "transferred"
         return Pending(future, lambda outcome: self._posted(path, situation, outcome))
 
     def _capture(self, path: str, claims: Claims, body: bytes) -> Pending | None:

@@ -27,7 +27,7 @@ from nostro.domain.requests import Request
 from nostro.ledger.attempts import Answers, Attempts, Place, SomeoneFailed, SomeoneLeft
 from nostro.ledger.counts import Counts
 from nostro.ledger.flights import Flight, Flights
-from nostro.ledger.queue import Batch, Queue, Waiter
+from nostro.ledger.queue import Batch, Queue, Waiter, Whole
 from nostro.ledger.recent import Recent
 from nostro.store import journal
 from nostro.store.database import Database
@@ -83,27 +83,30 @@ class Committer:
         cancelling the wait must not cancel the request.
         """
         loop = asyncio.get_running_loop()
-        waiter = Waiter(
-            request, [*request.accounts, *also_lock], loop.create_future(), loop.time() + self.deadline_s
-        )
+        answer: asyncio.Future[Outcome] = loop.create_future()
+        waiter = Waiter(request, [*request.accounts, *also_lock], answer, loop.time() + self.deadline_s)
         self._refuse_if_closing()
         self.queue.add(waiter)
         self._wake()
-        return waiter.answer
+        return answer
 
-    def enqueue_bulk(self, requests: Sequence[Request], *, together: bool) -> "list[asyncio.Future[Outcome]]":
-        """The outcome of each request, once it is committed; `together`: of all of them or of none.
+    def enqueue_bulk(self, requests: Sequence[Request], *, together: bool) -> "asyncio.Future[list[Outcome]]":
+        """The outcomes of all requests, once they are committed; `together`: all of them or none.
 
         Bulk work is cut into chunks that leave the single requests their room (ledger/queue.py); what is
         `together` cannot be cut. Raises `Overloaded` like `enqueue`.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + (self.deadline_s if together else BULK_DEADLINE_S)
-        waiters = [Waiter(request, request.accounts, loop.create_future(), deadline) for request in requests]
+        whole = Whole(len(requests))
+        waiters = [
+            Waiter(request, request.accounts, share, deadline)
+            for request, share in zip(requests, whole.shares, strict=True)
+        ]
         self._refuse_if_closing()
         self.queue.add_bulk(waiters, together=together)
         self._wake()
-        return [waiter.answer for waiter in waiters]
+        return whole.answer
 
     def _refuse_if_closing(self) -> None:
         if self._closing:

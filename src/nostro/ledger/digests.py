@@ -19,7 +19,7 @@ def transfer_digest(
     amount: Amount,
     terms: Terms = PLAIN,
 ) -> bytes:
-    said = f"{operation.value} {_written(amount)} ".encode() + (from_account or b"") + to_account
+    said = f"{operation} {_written(amount)} ".encode() + (from_account or b"") + to_account
     if terms is not PLAIN:
         said += _terms_written(terms)
     return _digest(said)

@@ -10,7 +10,7 @@ import itertools
 from collections import deque
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from nostro.domain.books import Outcome
 from nostro.domain.errors import DatabaseUnavailable, OutcomeUnknown, Overloaded
@@ -25,6 +25,45 @@ MAX_WAITING = 4096
 MAX_WAITING_IN_BULK = 40_000
 
 
+class Answer(Protocol):
+    """A future, or a share of one."""
+
+    def done(self) -> bool: ...
+    def set_result(self, outcome: Outcome, /) -> None: ...
+
+
+class Share:
+    """The answer to one request of many that one caller sent, and who wants the answers to all of them."""
+
+    __slots__ = ("_whole", "outcome")
+
+    def __init__(self, whole: "Whole") -> None:
+        self._whole = whole
+        self.outcome: Outcome | None = None
+
+    def done(self) -> bool:
+        return self.outcome is not None or self._whole.answer.done()
+
+    def set_result(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+        self._whole.one_more()
+
+
+class Whole:
+    """The answers to `number` requests in their order, there when the last one is. A future for each would
+    take a fifteenth of all the time that a request takes in this process."""
+
+    def __init__(self, number: int) -> None:
+        self.answer: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
+        self.shares = [Share(self) for _ in range(number)]
+        self._missing = number
+
+    def one_more(self) -> None:
+        self._missing -= 1
+        if self._missing == 0 and not self.answer.done():
+            self.answer.set_result([share.outcome for share in self.shares if share.outcome is not None])
+
+
 @dataclass(slots=True)
 class Waiter:
     """A request and who waits for it. `accounts`: those it names, and those it may turn out to need.
@@ -32,7 +71,7 @@ class Waiter:
 
     request: Request
     accounts: Sequence[ObjectId]
-    answer: "asyncio.Future[Outcome]"
+    answer: Answer
     deadline: float
     may_have_happened: bool = False
 

@@ -35,28 +35,16 @@ class Transfers:
         terms: Terms = PLAIN,
     ) -> Posted:
         """Move money, or set it aside; raises the first refusal of errors.PRECEDENCE that applies."""
-        begun = self.begin_transfer(
-            claims, key=key, from_account=from_account, to_account=to_account, amount=amount, terms=terms
-        )
-        return answer(await asyncio.shield(begun))
+        request = transfer_request(claims, key, from_account, to_account, amount, terms=terms)
+        return answer(await asyncio.shield(self.begin(request)))
 
-    def begin_transfer(
-        self,
-        claims: Claims,
-        *,
-        key: str,
-        from_account: ObjectId,
-        to_account: ObjectId,
-        amount: Amount,
-        terms: Terms = PLAIN,
-    ) -> "asyncio.Future[Outcome]":
-        """The same, to be answered when it is committed: the outcome, refusals included, is returned."""
-        return self.committer.enqueue(
-            transfer_request(claims, key, from_account, to_account, amount, terms=terms)
-        )
+    def begin(self, request: TransferRequest) -> "asyncio.Future[Outcome]":
+        """A transfer between the accounts it names, to be answered when it is committed: the outcome, refusals
+        included, is returned."""
+        return self.committer.enqueue(request)
 
-    def begin_bulk(self, requests: Sequence[Request], *, together: bool) -> "list[asyncio.Future[Outcome]]":
-        """Many at once, each to be answered when it is committed; `together`: all of them or none."""
+    def begin_bulk(self, requests: Sequence[Request], *, together: bool) -> "asyncio.Future[list[Outcome]]":
+        """Many at once, to be answered when the last one is committed; `together`: all of them or none."""
         return self.committer.enqueue_bulk(requests, together=together)
 
     async def initial_funds(

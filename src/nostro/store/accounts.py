@@ -9,7 +9,7 @@ from nostro.domain.details import Details, valid_metadata
 from nostro.domain.ids import ObjectId
 from nostro.domain.money import Currency
 from nostro.domain.user import Claims
-from nostro.store.arrays import bytes_array
+from nostro.store.arrays import bytes_array, ids_array
 from nostro.store.database import Connection
 from nostro.store.queries import SQL
 
@@ -138,9 +138,9 @@ async def balances_for(
     it is unknown or not the caller's."""
     rows = await connection.fetch(
         SQL["balances_for"],
-        bytes_array([claims.user for claims, _ in asked]),
+        ids_array([claims.user for claims, _ in asked]),
         bytes_array([claims.digest for claims, _ in asked]),
-        bytes_array([account for _, account in asked]),
+        ids_array([account for _, account in asked]),
     )
     return [_balance(row) for row in rows]
 

@@ -4,9 +4,11 @@ Given a list, the driver asks of every element, in Python, whether it is an arra
 transfers that costs more than everything else the driver does.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import TypeVar
+
+from nostro.domain.ids import LENGTH
 
 Value = TypeVar("Value")
 
@@ -16,9 +18,16 @@ def bytes_array(values: Iterable[bytes]) -> str:
     return "{" + ",".join(['"\\\\x' + value.hex() + '"' for value in values]) + "}"
 
 
-def plain_array(values: Iterable[object]) -> str:
-    """For numbers."""
-    return "{" + ",".join(map(str, values)) + "}"
+def ids_array(values: Collection[bytes]) -> str:
+    """For bytea[] of ids, which are all of one length: three times as fast."""
+    if not values:
+        return "{}"
+    return '{"\\\\x' + b"".join(values).hex(",", LENGTH).replace(",", '","\\\\x') + '"}'
+
+
+def plain_array(values: Iterable[int]) -> str:
+    """For whole numbers."""
+    return "{" + str([*values])[1:-1] + "}"
 
 
 def enum_array(values: Iterable[str]) -> str:

@@ -15,6 +15,7 @@ from nostro.store import stories
 from nostro.store.arrays import (
     bytes_array,
     enum_array,
+    ids_array,
     moment,
     plain_array,
     quoted,
@@ -38,17 +39,17 @@ async def lock_accounts(
     """Lock and read the heads of `wanted` and of the accounts of the earlier transactions `parents`; with them
     the latest time any of them was moved at."""
     if not parents:
-        return _heads(await connection.fetch(SQL["lock_accounts"], bytes_array(wanted)))
-    return _heads(await connection.fetch(SQL["lock_accounts_about"], bytes_array(wanted), bytes_array(parents)))
+        return _heads(await connection.fetch(SQL["lock_accounts"], ids_array(wanted)))
+    return _heads(await connection.fetch(SQL["lock_accounts_about"], ids_array(wanted), ids_array(parents)))
 
 
 async def read_accounts(
     connection: Connection, wanted: Collection[ObjectId], parents: Sequence[ObjectId] = ()
 ) -> tuple[dict[ObjectId, Account], datetime | None]:
     """As `lock_accounts`, without the lock."""
-    about = await connection.fetch(SQL["accounts_about"], bytes_array(parents)) if parents else ()
+    about = await connection.fetch(SQL["accounts_about"], ids_array(parents)) if parents else ()
     return _heads(
-        await connection.fetch(SQL["read_accounts"], bytes_array({*wanted, *(row["id"] for row in about)}))
+        await connection.fetch(SQL["read_accounts"], ids_array({*wanted, *(row["id"] for row in about)}))
     )
 
 
@@ -83,12 +84,12 @@ async def read_books(
     scopes = [request.scope for request in batch]
     rows = await connection.fetch(
         SQL["read_facts"],
-        bytes_array({scope.user for scope in scopes}),
+        ids_array({scope.user for scope in scopes}),
         bytes_array({request.claims.digest for request in batch}),
-        bytes_array([scope.user for scope in scopes]),
+        ids_array([scope.user for scope in scopes]),
         enum_array([scope.operation for scope in scopes]),
         text_array([scope.key for scope in scopes]),
-        bytes_array([account.id for account in accounts.values() if account.held]),
+        ids_array([account.id for account in accounts.values() if account.held]),
         not_before,
     )
     now = rows[0]["moment"]
@@ -143,12 +144,12 @@ async def write_batch(connection: Connection, books: Books) -> None:
         books.now,
         *what_all_say(transactions),
         *_what_few_say(transactions),
-        bytes_array([account.id for account in moved]),
+        ids_array([account.id for account in moved]),
         plain_array([account.balance for account in moved]),
         plain_array([account.held for account in moved]),
         plain_array([account.last_seq for account in moved]),
         sparse_array([account.floor for account in moved]),
-        bytes_array([entry.account for entry in entries]),
+        ids_array([entry.account for entry in entries]),
         plain_array([entry.seq for entry in entries]),
         plain_array([nth[entry.transaction] for entry in entries]),
         enum_array([entry.direction for entry in entries]),
@@ -165,14 +166,14 @@ async def write_batch(connection: Connection, books: Books) -> None:
 def what_all_say(transactions: Sequence[Transaction]) -> list[str]:
     """The columns that every transaction has, in the order of both statements that write them."""
     return [
-        bytes_array([t.id for t in transactions]),
+        ids_array([t.id for t in transactions]),
         enum_array([t.kind for t in transactions]),
         enum_array([t.operation for t in transactions]),
-        bytes_array([t.requested_by for t in transactions]),
+        ids_array([t.requested_by for t in transactions]),
         text_array([t.key for t in transactions]),
         bytes_array([t.digest for t in transactions]),
-        bytes_array([t.from_account for t in transactions]),
-        bytes_array([t.to_account for t in transactions]),
+        ids_array([t.from_account for t in transactions]),
+        ids_array([t.to_account for t in transactions]),
         plain_array([t.amount for t in transactions]),
         word_array([t.currency for t in transactions]),
     ]
@@ -214,7 +215,7 @@ def _what_became_of(told: Sequence[Transaction], nth: dict[ObjectId, int]) -> li
     return [
         plain_array([nth[t.id] for t in placed]),
         plain_array([t.amount for t in placed]),
-        bytes_array([t.from_account for t in placed]),
+        ids_array([t.from_account for t in placed]),
         sparse_array([t.expires_at for t in placed], moment),
         plain_array([t.position for t in earlier]),
         plain_array([t.amount for t in earlier]),
@@ -222,7 +223,7 @@ def _what_became_of(told: Sequence[Transaction], nth: dict[ObjectId, int]) -> li
         plain_array([t.let_go for t in earlier]),
         plain_array([t.reversed for t in earlier]),
         enum_array([t.status for t in earlier]),
-        bytes_array([t.from_account for t in earlier]),
+        ids_array([t.from_account for t in earlier]),
         sparse_array([t.expires_at for t in earlier], moment),
         sparse_array([t.failure_reason for t in earlier], quoted),
     ]

@@ -9,7 +9,7 @@ import asyncpg
 
 from nostro.store.database import CONNECT_TIMEOUT_S, RUNTIME_ROLE
 
-HEAD = "0010"
+HEAD = "0011"
 # Any constant: it keeps parallel starts from migrating at once. Correctness of money never rests on it.
 _MIGRATION_LOCK = 0x6E6F7374726F
 

@@ -12,7 +12,7 @@ from nostro.domain.books import Books
 from nostro.domain.ids import ObjectId
 from nostro.domain.transaction import Entry, KeyScope, Kind
 from nostro.domain.user import Caller, Role
-from nostro.store.arrays import bytes_array, enum_array, plain_array, sparse_array, text_array
+from nostro.store.arrays import bytes_array, enum_array, ids_array, plain_array, sparse_array, text_array
 from nostro.store.database import Connection
 from nostro.store.journal import account_of, notes_of, what_all_say
 from nostro.store.queries import SQL
@@ -42,12 +42,12 @@ def is_stale(error: BaseException) -> bool:
 
 async def read_heads(connection: Connection, wanted: Collection[ObjectId]) -> dict[ObjectId, Head]:
     """The accounts of `wanted` that there are."""
-    rows = await connection.fetch(SQL["heads_as_they_are"], bytes_array(wanted))
+    rows = await connection.fetch(SQL["heads_as_they_are"], ids_array(wanted))
     return {row["id"]: Head(account_of(row), row["version"], row["updated_at"]) for row in rows}
 
 
 async def read_callers(connection: Connection, wanted: Collection[ObjectId]) -> dict[ObjectId, KnownCaller]:
-    rows = await connection.fetch(SQL["callers_as_they_are"], bytes_array(wanted))
+    rows = await connection.fetch(SQL["callers_as_they_are"], ids_array(wanted))
     return {
         row["id"]: KnownCaller(Caller(row["id"], Role(row["role"]), row["token_epoch"]), row["version"])
         for row in rows
@@ -78,19 +78,20 @@ def prepared(books: Books, basis: Basis) -> Prepared:
     transactions = books.transactions
     ids = sorted(basis.heads)
     heads = [books.accounts[account] for account in ids]
+    callers = sorted(basis.callers)
     debited, credited = _sides(books)
     parameters = [
         None,
-        bytes_array(ids),
+        ids_array(ids),
         None,
         plain_array([head.balance for head in heads]),
         plain_array([head.held for head in heads]),
         plain_array([head.last_seq for head in heads]),
         len(transactions),
-        bytes_array(basis.callers),
-        plain_array([known.version for known in basis.callers.values()]),
+        ids_array(callers),
+        plain_array([basis.callers[caller].version for caller in callers]),
         bytes_array(basis.tokens),
-        bytes_array([head.id for head in heads if head.held]),
+        ids_array([head.id for head in heads if head.held]),
         *what_all_say(transactions),
         sparse_array([debit and debit.seq for debit in debited]),
         sparse_array([debit and debit.balance_after for debit in debited]),
@@ -99,7 +100,7 @@ def prepared(books: Books, basis: Basis) -> Prepared:
         sparse_array([t.held_after for t in transactions]),
         sparse_array([t.expires_at and _seconds(t.expires_at - books.now) for t in transactions]),
         *notes_of(transactions),
-        bytes_array([scope.user for scope in basis.refused]),
+        ids_array([scope.user for scope in basis.refused]),
         enum_array([scope.operation for scope in basis.refused]),
         text_array([scope.key for scope in basis.refused]),
     ]

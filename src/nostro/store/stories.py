@@ -19,7 +19,7 @@ from nostro.domain.transaction import (
     Transaction,
     TransactionStatus,
 )
-from nostro.store.arrays import bytes_array, moment, plain_array, word_array
+from nostro.store.arrays import ids_array, moment, plain_array, word_array
 from nostro.store.database import Connection
 from nostro.store.queries import SQL
 
@@ -86,7 +86,7 @@ async def recorded(connection: Connection, positions: Sequence[int]) -> list[Tra
 
 async def read_stories(connection: Connection, parents: Sequence[ObjectId], books: Books) -> None:
     """Into `books.stories`; `legs` of a story are what is left of each."""
-    for row in await connection.fetch(SQL["read_stories"], bytes_array(set(parents))):
+    for row in await connection.fetch(SQL["read_stories"], ids_array(set(parents))):
         story = transaction_of(row)
         story.legs = _legs_of(row["legs_left"])
         books.stories[story.id] = story
@@ -95,7 +95,7 @@ async def read_stories(connection: Connection, parents: Sequence[ObjectId], book
 async def read_expired(connection: Connection, books: Books) -> None:
     """Holds that `books.now` finds expired, as stories, so that whoever asks about one finds it so."""
     holding = [account.id for account in books.accounts.values() if account.held]
-    for row in await connection.fetch(SQL["expired_holds"], bytes_array(holding), books.now):
+    for row in await connection.fetch(SQL["expired_holds"], ids_array(holding), books.now):
         hold = books.stories.setdefault(row["id"], transaction_of(row))
         books.expired.append(hold)
 
@@ -113,7 +113,7 @@ async def accounts_with_expired_holds(connection: Connection, most: int) -> list
 async def read_limits(connection: Connection, books: Books) -> None:
     limited = [account.id for account in books.accounts.values() if account.limited]
     if limited:
-        rows = await connection.fetch(SQL["read_limits"], bytes_array(limited))
+        rows = await connection.fetch(SQL["read_limits"], ids_array(limited))
         books.limits = {row["account_id"]: Limits(*row) for row in rows}
 
 
@@ -137,11 +137,11 @@ async def write_details(connection: Connection, books: Books) -> None:
         SQL["write_details"],
         plain_array([position for position, _ in legs]),
         plain_array([leg.number for _, leg in legs]),
-        bytes_array([leg.from_account for _, leg in legs]),
-        bytes_array([leg.to_account for _, leg in legs]),
+        ids_array([leg.from_account for _, leg in legs]),
+        ids_array([leg.to_account for _, leg in legs]),
         plain_array([leg.amount for _, leg in legs]),
         word_array([leg.currency for _, leg in legs]) if legs else "{}",
-        bytes_array([limits.account for limits in counted]),
+        ids_array([limits.account for limits in counted]),
         _moments([limits.hour_start for limits in counted]),
         plain_array([limits.hour_count for limits in counted]),
         _moments([limits.day_start for limits in counted]),

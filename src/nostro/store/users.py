@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from nostro.domain.ids import ObjectId
 from nostro.domain.user import Claims, Role
-from nostro.store.arrays import bytes_array
+from nostro.store.arrays import bytes_array, ids_array
 from nostro.store.database import Connection
 from nostro.store.queries import SQL
 
@@ -66,7 +66,7 @@ async def void_tokens(connection: Connection, asked: Sequence[Claims]) -> list[i
     """Which of them, by index, stand for nobody any more: revoked, of before their user's epoch, user gone."""
     rows = await connection.fetch(
         SQL["void_tokens"],
-        bytes_array([claims.user for claims in asked]),
+        ids_array([claims.user for claims in asked]),
         bytes_array([claims.digest for claims in asked]),
         [claims.issued_at for claims in asked],
     )

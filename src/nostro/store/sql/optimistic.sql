@@ -14,7 +14,7 @@ SELECT id, role::text AS role, extract(epoch FROM token_epoch)::float8 AS token_
 
 -- name: write_if_unchanged
 -- Holds afterwards: what write_batch says, if every account ($2, in the order of their ids, as lock_accounts takes them)
--- and every caller ($8) is at the version that the batch was decided on, no token of $10 is revoked, no hold on the
+-- and every caller ($8, in the order of their ids) is at the version that the batch was decided on, no token of $10 is revoked, no hold on the
 -- accounts $11 is expired or about to, and the keys $31 of refused requests stand for nothing; otherwise nothing
 -- (refuse_stale raises). `still_so` looks when the accounts are locked, not before. A key of an accepted request that is taken is refused by its constraint. An account that a
 -- refusal was decided on is written as it was, which locks it like the others. $1 is the latest time any of the accounts
