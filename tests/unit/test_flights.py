@@ -82,8 +82,8 @@ async def test_who_needs_an_account_under_way_stays_while_enough_others_go() -> 
     assert (names(second), second.after) == (["de", "fg"], [])
 
 
-async def test_what_follows_on_the_same_accounts_is_as_large_as_what_it_follows() -> None:
-    field = Airfield(worth_a_second=1)
+async def test_what_follows_on_the_same_accounts_is_worth_it_too() -> None:
+    field = Airfield(worth_a_second=3)
     field.single("ab", "ac", "ad")
     first, _ = field.set_out()
     first.is_decided = True

@@ -1,15 +1,17 @@
 """Who is committed next: nobody is starved, and bulk work leaves room for the others."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from nostro.domain.errors import Overloaded
+from nostro.domain.errors import NostroError, Overloaded
 from nostro.domain.ids import ObjectId
 from nostro.ledger import queue as rules
-from nostro.ledger.queue import BATCHES_UNTIL_QUIET, Batch, Queue, Waiter
+from nostro.ledger.queue import BATCHES_UNTIL_QUIET, Batch, Queue, Share, Waiter, Whole
 
 
 @pytest.fixture
@@ -201,3 +203,35 @@ def test_what_stays_is_still_told_when_it_waited_too_long(loop: asyncio.Abstract
     queue.expire(now=2)
     assert isinstance(stayed.answer.result(), Overloaded)
     assert not queue
+
+
+@pytest.fixture
+def nothing_is_collected() -> Iterator[None]:
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.anyio
+async def test_a_whole_is_answered_with_its_last_share_and_kept_by_nobody(nothing_is_collected: None) -> None:
+    whole = Whole(2)
+    first, last = Share(whole, 0), Share(whole, 1)
+    last.set_result(Overloaded())
+    assert (first.done(), last.done(), whole.answer.done()) == (False, True, False)
+    first.set_result(NostroError())
+    assert [type(outcome) for outcome in await whole.answer] == [NostroError, Overloaded]
+    seen = weakref.ref(whole)
+    del whole, first, last
+    assert seen() is None
+
+
+@pytest.mark.anyio
+async def test_who_stopped_waiting_for_a_whole_waits_for_no_share_of_it() -> None:
+    whole = Whole(2)
+    first, last = Share(whole, 0), Share(whole, 1)
+    whole.answer.cancel()
+    assert first.done()
+    assert last.done()
+    first.set_result(Overloaded())
+    last.set_result(Overloaded())
+    assert whole.answer.cancelled()

@@ -27,7 +27,7 @@ from nostro.domain.requests import Request
 from nostro.ledger.attempts import Answers, Attempts, Place, SomeoneFailed, SomeoneLeft
 from nostro.ledger.counts import Counts
 from nostro.ledger.flights import Flight, Flights
-from nostro.ledger.queue import Batch, Queue, Waiter, Whole
+from nostro.ledger.queue import Batch, Queue, Share, Waiter, Whole
 from nostro.ledger.recent import Recent
 from nostro.store import journal
 from nostro.store.database import Database
@@ -100,8 +100,8 @@ class Committer:
         deadline = loop.time() + (self.deadline_s if together else BULK_DEADLINE_S)
         whole = Whole(len(requests))
         waiters = [
-            Waiter(request, request.accounts, share, deadline)
-            for request, share in zip(requests, whole.shares, strict=True)
+            Waiter(request, request.accounts, Share(whole, index), deadline)
+            for index, request in enumerate(requests)
         ]
         self._refuse_if_closing()
         self.queue.add_bulk(waiters, together=together)

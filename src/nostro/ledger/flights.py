@@ -92,16 +92,15 @@ class Flights:
 
     def _singles_beside(self, others: list[Flight]) -> Batch | None:
         """Those that need no account of the `others`, if they are enough: they are written side by side. If
-        not, as many as are under way, because they will have to wait until those are written."""
+        not, whoever waits: they are written as soon as those are."""
         few = self.worth_a_second if others else 1
         enough = max(few, int(self._about * SHARE_OF_THE_SECOND)) if others else 1
         if self.queue.singles < max(enough, self._passed_over + few):
             return None
         batch = self.queue.take_singles(_accounts(others), enough)
         if batch is None:
-            largest = max((len(flight.batch.waiters) for flight in others), default=0)
             undecided = _accounts(flight for flight in others if not flight.is_decided)
-            batch = self.queue.take_singles(undecided, max(enough, largest))
+            batch = self.queue.take_singles(undecided, enough)
         self._passed_over = self.queue.singles if batch is None else 0
         return batch
 
