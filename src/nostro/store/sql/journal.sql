@@ -124,7 +124,8 @@ SELECT base, quote, rate, maker FROM rates;
 -- accounts moved with them, and summaries tell what became of holds, those placed now ($36) and earlier ones ($40), and of
 -- movements that flow back; all in one statement, which the trigger entries_balance insists on.
 -- journal_head is the last row locked before COMMIT, by every writer: positions follow the commit order.
--- An array that is shorter than the others stands for NULLs: most transactions need the first ten only.
+-- An array that is shorter than the others stands for NULLs: most transactions need the first ten only. Arrays are
+-- unnested in a SELECT list because an array in FROM is copied before it is read.
 WITH head AS (
   UPDATE journal_head SET position = position + cardinality($2::text::bytea[]) WHERE single
   RETURNING position - cardinality($2::text::bytea[]) AS before
@@ -133,46 +134,74 @@ WITH head AS (
                             to_account, currency, idempotency_key, request_digest, parent, released, held_after,
                             floor_after, counter_amount, counter_currency, rate, expires_at, effective_at,
                             description, reference, metadata)
-  SELECT head.before + n.nth, n.amount, $1, n.kind::transaction_kind, n.operation::operation, n.id, n.requested_by,
-         n.from_account, n.to_account, n.currency, n.idempotency_key, n.request_digest, n.parent, n.released,
-         n.held_after, n.floor_after, n.counter_amount, n.counter_currency, n.rate, n.expires_at, n.effective_at,
+  SELECT (SELECT before FROM head) + n.nth, n.amount, $1, n.kind, n.operation, n.id, n.requested_by, n.from_account,
+         n.to_account, n.currency, n.idempotency_key, n.request_digest, n.parent, n.released, n.held_after,
+         n.floor_after, n.counter_amount, n.counter_currency, n.rate, n.expires_at, n.effective_at,
          n.description, n.reference, n.metadata::jsonb
-    FROM head, unnest($2::text::bytea[], $3::text::text[], $4::text::text[], $5::text::bytea[], $6::text::text[],
-                      $7::text::bytea[], $8::text::bytea[], $9::text::bytea[], $10::text::bigint[], $11::text::text[],
-                      $12::text::bigint[], $13::text::bigint[], $14::text::bigint[], $15::text::bigint[],
-                      $16::text::bigint[], $17::text::text[], $18::text::numeric[], $19::text::timestamptz[],
-                      $20::text::timestamptz[], $21::text::text[], $22::text::text[], $23::text::text[])
-           WITH ORDINALITY AS n (id, kind, operation, requested_by, idempotency_key, request_digest, from_account,
-                                 to_account, amount, currency, parent, released, held_after, floor_after,
-                                 counter_amount, counter_currency, rate, expires_at, effective_at, description,
-                                 reference, metadata, nth)
+    FROM (SELECT generate_series(1, cardinality($2::text::bytea[])) AS nth,
+                 unnest($2::text::bytea[]) AS id,
+                 unnest($3::text::transaction_kind[]) AS kind,
+                 unnest($4::text::operation[]) AS operation,
+                 unnest($5::text::bytea[]) AS requested_by,
+                 unnest($6::text::text[]) AS idempotency_key,
+                 unnest($7::text::bytea[]) AS request_digest,
+                 unnest($8::text::bytea[]) AS from_account,
+                 unnest($9::text::bytea[]) AS to_account,
+                 unnest($10::text::bigint[]) AS amount,
+                 unnest($11::text::text[]) AS currency,
+                 unnest($12::text::bigint[]) AS parent,
+                 unnest($13::text::bigint[]) AS released,
+                 unnest($14::text::bigint[]) AS held_after,
+                 unnest($15::text::bigint[]) AS floor_after,
+                 unnest($16::text::bigint[]) AS counter_amount,
+                 unnest($17::text::text[]) AS counter_currency,
+                 unnest($18::text::numeric[]) AS rate,
+                 unnest($19::text::timestamptz[]) AS expires_at,
+                 unnest($20::text::timestamptz[]) AS effective_at,
+                 unnest($21::text::text[]) AS description,
+                 unnest($22::text::text[]) AS reference,
+                 unnest($23::text::text[]) AS metadata) AS n
 ), moved AS (
   UPDATE accounts a
      SET balance = n.balance, held = n.held, last_seq = n.last_seq, floor = n.floor, updated_at = $1
-    FROM unnest($24::text::bytea[], $25::text::bigint[], $26::text::bigint[], $27::text::bigint[],
-                $28::text::bigint[]) AS n (id, balance, held, last_seq, floor)
+    FROM (SELECT unnest($24::text::bytea[]) AS id,
+                 unnest($25::text::bigint[]) AS balance,
+                 unnest($26::text::bigint[]) AS held,
+                 unnest($27::text::bigint[]) AS last_seq,
+                 unnest($28::text::bigint[]) AS floor) AS n
    WHERE a.id = n.id
 ), entered AS (
   INSERT INTO entries (seq, position, amount, balance_after, created_at, direction, account_id, effective_at)
-  SELECT n.seq, head.before + n.nth, n.amount, n.balance_after, $1, n.direction::entry_direction, n.account_id,
-         n.effective_at
-    FROM head, unnest($29::text::bytea[], $30::text::bigint[], $31::text::bigint[], $32::text::text[],
-                      $33::text::bigint[], $34::text::bigint[], $35::text::timestamptz[])
-           AS n (account_id, seq, nth, direction, amount, balance_after, effective_at)
+  SELECT n.seq, (SELECT before FROM head) + n.nth, n.amount, n.balance_after, $1, n.direction::entry_direction,
+         n.account_id, n.effective_at
+    FROM (SELECT unnest($29::text::bytea[]) AS account_id,
+                 unnest($30::text::bigint[]) AS seq,
+                 unnest($31::text::bigint[]) AS nth,
+                 unnest($32::text::text[]) AS direction,
+                 unnest($33::text::bigint[]) AS amount,
+                 unnest($34::text::bigint[]) AS balance_after,
+                 unnest($35::text::timestamptz[]) AS effective_at) AS n
 ), placed AS (
   INSERT INTO summaries (position, amount, status, account_id, expires_at, updated_at)
-  SELECT head.before + n.nth, n.amount, 'PENDING', n.account_id, n.expires_at, $1
-    FROM head, unnest($36::text::bigint[], $37::text::bigint[], $38::text::bytea[], $39::text::timestamptz[])
-           AS n (nth, amount, account_id, expires_at)
+  SELECT (SELECT before FROM head) + n.nth, n.amount, 'PENDING', n.account_id, n.expires_at, $1
+    FROM (SELECT unnest($36::text::bigint[]) AS nth,
+                 unnest($37::text::bigint[]) AS amount,
+                 unnest($38::text::bytea[]) AS account_id,
+                 unnest($39::text::timestamptz[]) AS expires_at) AS n
 ), summed AS (
   INSERT INTO summaries (position, amount, captured, released, reversed, status, account_id, expires_at,
                          failure_reason, updated_at)
-  SELECT n.position, n.amount, n.captured, n.released, n.reversed, n.status::transaction_status, n.account_id,
-         n.expires_at, n.failure_reason, $1
-    FROM unnest($40::text::bigint[], $41::text::bigint[], $42::text::bigint[], $43::text::bigint[],
-                $44::text::bigint[], $45::text::text[], $46::text::bytea[], $47::text::timestamptz[],
-                $48::text::text[])
-           AS n (position, amount, captured, released, reversed, status, account_id, expires_at, failure_reason)
+  SELECT n.position, n.amount, n.captured, n.released, n.reversed, n.status, n.account_id, n.expires_at,
+         n.failure_reason, $1
+    FROM (SELECT unnest($40::text::bigint[]) AS position,
+                 unnest($41::text::bigint[]) AS amount,
+                 unnest($42::text::bigint[]) AS captured,
+                 unnest($43::text::bigint[]) AS released,
+                 unnest($44::text::bigint[]) AS reversed,
+                 unnest($45::text::transaction_status[]) AS status,
+                 unnest($46::text::bytea[]) AS account_id,
+                 unnest($47::text::timestamptz[]) AS expires_at,
+                 unnest($48::text::text[]) AS failure_reason) AS n
   ON CONFLICT (position) DO UPDATE
      SET captured = excluded.captured, released = excluded.released, reversed = excluded.reversed,
          status = excluded.status, expires_at = excluded.expires_at, failure_reason = excluded.failure_reason,
