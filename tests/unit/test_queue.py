@@ -83,18 +83,32 @@ def test_bulk_goes_on_in_chunks_until_singles_have_stayed_away(loop: asyncio.Abs
 
 def test_several_bulks_take_turns(loop: asyncio.AbstractEventLoop) -> None:
     queue = Queue(max_batch=2, chunk=2)
+    queue.add_bulk(_waiters(loop, "a", 6), together=False)
+    queue.add_bulk(_waiters(loop, "b", 5), together=False)
+    assert _all_taken(queue) == [["a0", "a1"], ["a2", "a3"], ["b0", "b1"], ["b2", "b3"], ["a4", "a5"], ["b4"]]
+
+
+def test_bulks_take_shorter_turns_while_there_are_singles(loop: asyncio.AbstractEventLoop) -> None:
+    queue = Queue(max_batch=2, chunk=2)
+    queue.add(_waiters(loop, "s", 1)[0])
+    _singles(queue)
     queue.add_bulk(_waiters(loop, "a", 4), together=False)
     queue.add_bulk(_waiters(loop, "b", 3), together=False)
+    assert _all_taken(queue) == [["a0", "a1"], ["b0", "b1"], ["a2", "a3"], ["b2"]]
+
+
+def _all_taken(queue: Queue) -> list[list[str]]:
+    """The names of bulk work, chunk by chunk."""
     taken = []
     while queue:
         taken.append(_names(queue.take_bulk().waiters))
-    assert taken == [["a0", "a1"], ["b0", "b1"], ["a2", "a3"], ["b2"]]
+    return taken
 
 
 def test_all_or_nothing_work_is_a_batch_of_its_own_in_its_turn(loop: asyncio.AbstractEventLoop) -> None:
     queue = Queue(max_batch=2, chunk=1)
     queue.add_bulk(_waiters(loop, "g", 3), together=True)
-    queue.add_bulk(_waiters(loop, "a", 3), together=False)
+    queue.add_bulk(_waiters(loop, "a", 5), together=False)
     queue.add_bulk(_waiters(loop, "h", 3), together=True)
     taken = []
     while queue:
@@ -103,8 +117,9 @@ def test_all_or_nothing_work_is_a_batch_of_its_own_in_its_turn(loop: asyncio.Abs
     assert taken == [
         (["g0", "g1", "g2"], True),
         (["a0", "a1"], False),
+        (["a2", "a3"], False),
         (["h0", "h1", "h2"], True),
-        (["a2"], False),
+        (["a4"], False),
     ]
 
 

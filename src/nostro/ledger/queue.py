@@ -1,8 +1,9 @@
 """Who is committed next: single requests in their order, and beside them bulk work, each bulk in its turn.
 
 Singles and bulk work are never in one batch, so that a single request never waits for a chunk to be decided
-and written with it. Chunks are small while there are singles or were a moment ago. Several bulks get a chunk in
-turn. An all-or-nothing bulk cannot be cut: it is a batch of its own.
+and written with it. Chunks are small while there are singles or were a moment ago, and several bulks then get
+one in turn; left to themselves they get two, so that while one is answered and sends its next, another is
+written. An all-or-nothing bulk cannot be cut: it is a batch of its own.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from nostro.domain.requests import Request
 
 MAX_BATCH = 512
 CHUNK = 64
+CHUNKS_IN_A_QUIET_TURN = 2
 # Whoever sends the next request when the last one is answered is back by then.
 BATCHES_UNTIL_QUIET = 8
 MAX_WAITING = 4096
@@ -100,6 +102,7 @@ class Queue:
     _singles: deque[Waiter] = field(default_factory=deque)
     _bulks: deque[tuple[deque[Waiter], bool]] = field(default_factory=deque)
     _in_bulk: int = 0
+    _chunks_in_this_turn: int = 0
     _without_singles: int = BATCHES_UNTIL_QUIET
 
     def __bool__(self) -> bool:
@@ -163,6 +166,11 @@ class Queue:
         self._without_singles += 1
         chunk = [bulk.popleft() for _ in range(min(len(bulk), most))]
         self._in_bulk -= len(chunk)
+        self._chunks_in_this_turn += 1
+        if bulk and self.is_quiet and self._chunks_in_this_turn < CHUNKS_IN_A_QUIET_TURN:
+            self._bulks.appendleft((bulk, together))
+            return Batch(chunk, is_bulk=True)
+        self._chunks_in_this_turn = 0
         if bulk:
             self._bulks.append((bulk, together))
         return Batch(chunk, together, is_bulk=True)
