@@ -161,19 +161,22 @@ class Queue:
 
     def take_bulk(self) -> Batch:
         """The next chunk of bulk work, or an all-or-nothing bulk whose turn it is. Some must wait."""
-        bulk, together = self._bulks.popleft()
+        bulk, together = self._bulks[0]
         most = len(bulk) if together else self.max_batch if self.is_quiet else self.chunk
         self._without_singles += 1
         chunk = [bulk.popleft() for _ in range(min(len(bulk), most))]
         self._in_bulk -= len(chunk)
         self._chunks_in_this_turn += 1
-        if bulk and self.is_quiet and self._chunks_in_this_turn < CHUNKS_IN_A_QUIET_TURN:
-            self._bulks.appendleft((bulk, together))
-            return Batch(chunk, is_bulk=True)
-        self._chunks_in_this_turn = 0
+        if not bulk or not self.is_quiet or self._chunks_in_this_turn >= CHUNKS_IN_A_QUIET_TURN:
+            self._end_turn()
+        return Batch(chunk, together, is_bulk=True)
+
+    def _end_turn(self) -> None:
+        """The first bulk goes behind the others, if anything of it is left."""
+        bulk, together = self._bulks.popleft()
         if bulk:
             self._bulks.append((bulk, together))
-        return Batch(chunk, together, is_bulk=True)
+        self._chunks_in_this_turn = 0
 
     def expire(self, now: float) -> None:
         """Nothing was done for those whose deadline passed while they waited."""
