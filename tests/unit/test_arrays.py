@@ -1,6 +1,6 @@
 """Array literals are read by PostgreSQL as they were meant (the rest of them: tests/contract/test_plans.py)."""
 
-from nostro.store.arrays import bytes_array, ids_array, plain_array, sparse_array
+from nostro.store.arrays import bytes_array, ids_array, plain_array, quoted, sparse_array, text_array
 
 
 def test_ids_are_written_as_any_bytes_are() -> None:
@@ -18,3 +18,8 @@ def test_numbers_are_written_one_after_the_other() -> None:
 def test_what_is_missing_is_null_and_nothing_at_all_is_empty() -> None:
     assert sparse_array([None, 5]) == "{NULL,5}"
     assert sparse_array([None, None]) == "{}"
+
+
+def test_text_is_written_as_if_each_were_written_by_itself() -> None:
+    for some in ([], [""], ["a", "b,c", "{}"], ['say "a"', "b"], ["a\\", "b"], ['","'], ["a", '"', "b"]):
+        assert text_array(some) == "{" + ",".join(quoted(one) for one in some) + "}"

@@ -6,8 +6,9 @@ done in slices with a pause between them, so that thousands of transfers do not 
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import msgspec
 from starlette.requests import Request
@@ -38,6 +39,8 @@ LONGEST_BODY = 4 * 1024 * 1024
 _SLICE = 100
 
 _TYPES = re.compile(r"application/(?:json|x-ndjson|ndjson|[\w.+-]+\+json)\s*(?:;|$)", re.IGNORECASE)
+Item = TypeVar("Item")
+
 _decode_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
@@ -54,7 +57,7 @@ async def bulk(request: Request, desk: Desk) -> Response:
     claims = desk.claims(request)
     await desk.ledger.users.session(claims)
     order = await _order_of(request)
-    parsed = [parsed async for parsed in _parsed(order.items, claims)]
+    parsed = await _parsed(order.items, claims)
     if order.together:
         return await _all_or_nothing(request, desk, parsed)
     outcomes = await _each(desk, parsed)
@@ -102,17 +105,21 @@ def _check_length(length: int, *, together: bool) -> None:
         raise InvalidField("transfers", f"must be at most {most}{' when atomic' if together else ''}")
 
 
-async def _parsed(items: Sequence[bytes], claims: Claims) -> AsyncIterator[TransferRequest | NostroError]:
-    for number, item in enumerate(items):
-        if number % _SLICE == 0:
-            await asyncio.sleep(0)  # let the single requests through
-        try:
-            sent = plain_transfer(item) or transfer_of(parse_fields(item))
-            yield transfer_request(
-                claims, sent.key, sent.from_account, sent.to_account, sent.amount, terms=sent.terms
-            )
-        except NostroError as refusal:
-            yield refusal
+async def _parsed(items: Sequence[bytes], claims: Claims) -> list[TransferRequest | NostroError]:
+    parsed: list[TransferRequest | NostroError] = []
+    for _, part in _slices(items):
+        await asyncio.sleep(0)  # let the single requests through
+        parsed += [_request_of(item, claims) for item in part]
+    return parsed
+
+
+def _request_of(item: bytes, claims: Claims) -> TransferRequest | NostroError:
+    try:
+        sent = plain_transfer(item) or transfer_of(parse_fields(item))
+        from_account, to_account, amount, key, terms = sent
+        return transfer_request(claims, key, from_account, to_account, amount, terms=terms)
+    except NostroError as refusal:
+        return refusal
 
 
 async def _each(desk: Desk, parsed: Sequence[TransferRequest | NostroError]) -> list[Outcome]:
@@ -149,7 +156,8 @@ async def _results(dialect: Dialect, outcomes: Sequence[Outcome]) -> Response:
     """Encoded slice by slice, for the same reason that it was parsed so."""
     encoded: list[bytes] = []
     for start, part in _slices(outcomes):
-        encoded += [encode(_result(start + n, outcome, dialect)) for n, outcome in enumerate(part)]
+        results = [_result(start + n, outcome, dialect) for n, outcome in enumerate(part)]
+        encoded.append(encode(results)[1:-1])
         await asyncio.sleep(0)
     refused = sum(isinstance(outcome, NostroError) for outcome in outcomes)
     replayed = sum(isinstance(outcome, Posted) and outcome.replayed for outcome in outcomes)
@@ -164,9 +172,10 @@ async def _results(dialect: Dialect, outcomes: Sequence[Outcome]) -> Response:
     return Response(body, 200, media_type=JSON)
 
 
-def _slices(outcomes: Sequence[Outcome]) -> Iterator[tuple[int, Sequence[Outcome]]]:
-    for start in range(0, len(outcomes), _SLICE):
-        yield start, outcomes[start : start + _SLICE]
+def _slices(items: Sequence[Item]) -> Iterator[tuple[int, Sequence[Item]]]:
+    """The items slice by slice, and the number of each slice's first."""
+    for start in range(0, len(items), _SLICE):
+        yield start, items[start : start + _SLICE]
 
 
 def _result(index: int, outcome: Outcome, dialect: Dialect) -> Document:

@@ -35,6 +35,7 @@ def json_answer(status: int, document: Document, headers: dict[str, str] | None 
     return Response(encode(document), status, headers, JSON)
 
 
+@lru_cache(maxsize=65536)
 def number(minor: int, exponent: int) -> msgspec.Raw:
     """Minor units as a JSON number in major units, written exactly."""
     return msgspec.Raw(show_amount(minor, exponent).encode())

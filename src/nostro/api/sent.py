@@ -54,7 +54,7 @@ def plain_transfer(body: bytes) -> Sent | None:
         # Four names and three strings have fourteen quotation marks, a quoted amount two more.
         marks = 14 + raw.count(b'"')
         terms = PLAIN
-        if b"hold" in body or b"expiresIn" in body:
+        if said.hold or said.expiresIn is not msgspec.UNSET:
             terms, named = _plain_hold(said)
             marks += 2 * named
         if not _reads_as_written(body, marks):

@@ -81,8 +81,8 @@ def _capture(
     amount = hold.left if asked is None else asked
     if amount > hold.left:
         return ExceedsHeldAmount(held=hold.left, currency=hold.currency, exponent=hold.exponent)
-    movement = Movement(source, target, amount)
-    refusal = refusal_of_states(movement, policy) or refusal_of_money([movement], overdraw=True)
+    movements = [Movement(source, target, amount)]
+    refusal = refusal_of_states(movements, policy) or refusal_of_money(movements, overdraw=True)
     if refusal is not None:
         return refusal
 

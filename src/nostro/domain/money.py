@@ -7,7 +7,6 @@ than the currency has and at most 10**15 minor units. tests/unit/test_money.py h
 import re
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import lru_cache
 
 from nostro.domain.errors import InvalidAmount, InvalidField
 
@@ -96,7 +95,6 @@ def _parse(text: str) -> Amount:
     return Amount(int(whole + fraction), len(fraction))
 
 
-@lru_cache(maxsize=65536)
 def show_amount(minor: int, exponent: int) -> str:
     """Major units as the shortest exact decimal: 1050 with 2 places is `10.5`, 1000 is `10`."""
     if exponent == 0:

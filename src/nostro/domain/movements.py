@@ -27,10 +27,10 @@ class Movement(NamedTuple):
     amount: int
 
 
-def refusal_of_states(movement: Movement, policy: Policy) -> NostroError | None:
-    source, target, _ = movement
-    if not source.pays or not target.receives(frozen_receives=policy.frozen_receives):
-        return AccountNotActive()
+def refusal_of_states(movements: Sequence[Movement], policy: Policy) -> AccountNotActive | None:
+    for source, target, _ in movements:
+        if not source.pays or not target.receives(frozen_receives=policy.frozen_receives):
+            return AccountNotActive()
     return None
 
 

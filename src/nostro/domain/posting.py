@@ -113,17 +113,17 @@ def _decide_transfer(request: TransferRequest, caller: Caller, books: Books, pol
     if earlier is not None:
         return conflict_or_replay(request, earlier)
 
-    exchange = None
-    refusal = first_of([_refusal_of_sides(wish, request, wishes[0]) for wish in wishes])
+    refusal = _refusal_of_sides(wishes, request)
     if refusal is not None:
         return refusal
     movements = [
-        Movement(wish.source, wish.target, wish.amount) for wish in wishes if wish.source and wish.target
+        Movement(source, target, amount) for _, source, _, target, amount, _ in wishes if source and target
     ]
     source, target, amount = movements[0]
+    exchange = None
     if request.operation is Operation.EXCHANGE:
         movements, exchange = halves_of(request, source, target, amount, books)
-    refusal = first_of([refusal_of_states(movement, policy) for movement in movements])
+    refusal = refusal_of_states(movements, policy)
     if refusal is None and request.terms is not PLAIN:
         refusal = _refusal_of_terms(request, source, target, caller, books)
     refusal = refusal or refusal_of_limits(movements, books) or refusal_of_money(movements)
@@ -198,18 +198,24 @@ def _is_one_account(wish: _Wish) -> bool:
     return wish.source_id == wish.target_id or (wish.source is not None and wish.source is wish.target)
 
 
-def _refusal_of_sides(wish: _Wish, request: TransferRequest, first: _Wish) -> NostroError | None:
-    if wish.target is None:
+def _refusal_of_sides(wishes: Sequence[_Wish], request: TransferRequest) -> NostroError | None:
+    first = wishes[0]
+    if len(wishes) == 1:
+        return _refusal_of_one(first, request, first)
+    return first_of([_refusal_of_one(wish, request, first) for wish in wishes])
+
+
+def _refusal_of_one(wish: _Wish, request: TransferRequest, first: _Wish) -> NostroError | None:
+    source_id, source, _, target, _, _ = wish
+    if target is None:
         return AccountNotFound(role="to")
-    if wish.source is None:
-        return SystemAccountNotFound() if wish.source_id is None else AccountNotFound(role="from")
-    if wish.source.owner != request.claims.user:
+    if source is None:
+        return SystemAccountNotFound() if source_id is None else AccountNotFound(role="from")
+    if source.owner != request.claims.user:
         return NotAccountOwner()
     if request.operation is Operation.EXCHANGE:
         return None
-    if wish.source.currency != wish.target.currency or (
-        first.source and wish.source.currency != first.source.currency
-    ):
+    if source.currency != target.currency or (first.source and source.currency != first.source.currency):
         return CurrencyMismatch()
     return None
 

@@ -17,7 +17,7 @@ from nostro.domain.errors import (
     NotReversible,
 )
 from nostro.domain.ids import ObjectId
-from nostro.domain.movements import Movement, first_of, refusal_of_money, refusal_of_states
+from nostro.domain.movements import Movement, refusal_of_money, refusal_of_states
 from nostro.domain.replays import conflict_or_replay
 from nostro.domain.requests import FollowUp
 from nostro.domain.splitting import divide
@@ -60,8 +60,7 @@ def decide_reversal(request: FollowUp, caller: Caller, books: Books, policy: Pol
     movements = [
         Movement(books.accounts[leg.to_account], books.accounts[leg.from_account], leg.amount) for leg in back
     ]
-    refusal = first_of([refusal_of_states(movement, policy) for movement in movements])
-    refusal = refusal or refusal_of_money(movements, overdraw=request.force)
+    refusal = refusal_of_states(movements, policy) or refusal_of_money(movements, overdraw=request.force)
     if refusal is not None:
         return refusal
     return Posted(_post(request, story, amount, back, movements, books), replayed=False)

@@ -40,8 +40,11 @@ def word_array(values: Iterable[str]) -> str:
     return '{"' + '","'.join(values) + '"}'
 
 
-def text_array(values: Iterable[str]) -> str:
-    """For any text."""
+def text_array(values: Sequence[str]) -> str:
+    """For any text. Most has nothing in it that needs a backslash."""
+    joined = '","'.join(values)
+    if values and "\\" not in joined and joined.count('"') == 2 * (len(values) - 1):
+        return '{"' + joined + '"}'
     return "{" + ",".join(map(quoted, values)) + "}"
 
 

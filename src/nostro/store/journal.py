@@ -9,7 +9,7 @@ from nostro.domain.account import Account, AccountStatus
 from nostro.domain.books import Books
 from nostro.domain.ids import ObjectId
 from nostro.domain.requests import FollowUp, Request, TransferRequest
-from nostro.domain.transaction import Operation, Transaction
+from nostro.domain.transaction import NO_NOTES, Operation, Transaction
 from nostro.domain.user import Caller, Role
 from nostro.store import stories
 from nostro.store.arrays import (
@@ -181,11 +181,10 @@ def what_all_say(transactions: Sequence[Transaction]) -> list[str]:
 
 def notes_of(transactions: Sequence[Transaction]) -> list[str]:
     """Description, reference and metadata."""
-    return [
-        sparse_array([t.notes.description for t in transactions], quoted),
-        sparse_array([t.notes.reference for t in transactions], quoted),
-        sparse_array([t.notes.metadata for t in transactions], quoted),
-    ]
+    notes = [t.notes for t in transactions]
+    if notes.count(NO_NOTES) == len(notes):
+        return ["{}"] * len(NO_NOTES)
+    return [sparse_array(column, quoted) for column in zip(*notes, strict=True)]
 
 
 def _what_few_say(transactions: Sequence[Transaction]) -> list[str]:
