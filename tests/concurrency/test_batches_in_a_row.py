@@ -152,7 +152,7 @@ async def test_when_the_answer_to_the_first_is_lost_both_are_done_once(
     """It was committed; only its process does not know. The second is decided again, on what is found."""
     write = optimistic.write_if_unchanged
 
-    async def lose_the_answer(*arguments: Any) -> int:
+    async def lose_the_answer(*arguments: Any) -> Any:
         monkeypatch.setattr(optimistic, "write_if_unchanged", write)
         await write(*arguments)
         raise ConnectionResetError

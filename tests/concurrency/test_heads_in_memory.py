@@ -131,14 +131,14 @@ def watch(patch: Patch, tried: list[str]) -> None:
     """Note what becomes of everything that is tried on the short way."""
     write = optimistic.write_if_unchanged
 
-    async def write_and_note(*arguments: Any) -> int:
+    async def write_and_note(*arguments: Any) -> Any:
         try:
-            version = await write(*arguments)
+            written = await write(*arguments)
         except asyncpg.PostgresError as error:
             tried.append("stale" if optimistic.is_stale(error) else type(error).__name__)
             raise
         tried.append("written")
-        return version
+        return written
 
     patch.setattr(optimistic, "write_if_unchanged", write_and_note)
 
@@ -624,11 +624,22 @@ def test_no_more_callers_are_remembered_than_fit() -> None:
 def test_what_was_forgotten_and_read_again_is_not_what_was_decided_on() -> None:
     heads, decided_on = Heads(), {_numbered(1): _head(1)}
     heads.remember(decided_on)
-    assert heads.has(decided_on)
+    then = heads.forgotten
+    assert heads.has(decided_on, since=then)
+    heads.forget([_numbered(2)])
+    assert heads.has(decided_on, since=then)
     heads.forget([_numbered(1)])
-    assert not heads.has(decided_on)
+    assert not heads.has(decided_on, since=then)
     heads.remember({_numbered(1): _head(1)})
-    assert not heads.has(decided_on)
+    assert not heads.has(decided_on, since=then)
+
+
+def test_after_a_failover_nothing_is_what_was_decided_on() -> None:
+    heads, decided_on = Heads(), {_numbered(1): _head(1)}
+    heads.remember(decided_on)
+    then = heads.forgotten
+    heads.forget_everything()
+    assert not heads.has(decided_on, since=then)
 
 
 async def test_whatever_was_moved_under_the_lock_is_read_anew(scene: Scene) -> None:

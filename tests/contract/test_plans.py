@@ -256,7 +256,7 @@ def _one_statement(version: int, *, hold: bool) -> Recorder:
     heads = {account: Head(head, version, now) for account, head in accounts.items()}
     basis = Basis(heads, {claims.user: KnownCaller(caller, version)}, {claims.digest}, [requests[0].scope])
     recorder = Recorder()
-    asyncio.run(optimistic.write_if_unchanged(recorder, books, basis, optimistic.prepared(books, basis)))
+    asyncio.run(optimistic.write_if_unchanged(recorder, optimistic.prepared(books, basis)))
     return recorder
 
 

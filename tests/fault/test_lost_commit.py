@@ -207,7 +207,7 @@ async def test_a_statement_that_the_server_gets_after_it_was_settled_writes_noth
     source, target = await bank.account(ann, 100), await bank.account(ann)
     write, late = optimistic.write_if_unchanged, []
 
-    async def lose(connection: Any, *decided: Any) -> int:
+    async def lose(connection: Any, *decided: Any) -> Any:
         late.append(decided)
         if frozen:
             await ledger.accounts.change_status(None, source, AccountStatus.FROZEN, "a court order")

@@ -8,6 +8,7 @@ failure.
 
 import asyncio
 import itertools
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,7 @@ from nostro.ledger.heads import Heads
 from nostro.ledger.service import Ledger
 from nostro.store import journal, optimistic
 from nostro.store.database import Database
+from nostro.store.optimistic import Prepared
 from tests.concurrency.bank import Bank, codes, fresh_key, send, token_of
 
 pytestmark = pytest.mark.anyio
@@ -194,17 +196,24 @@ async def test_a_request_that_the_database_chokes_on_fails_alone(
     ledger.transfers.committer.optimistic = way == "if unchanged"
     sizes = []
 
-    def choking(write: Callable[..., Any]) -> Callable[..., Any]:
-        async def choke(connection: Any, books: Books, *rest: Any) -> Any:
-            sizes.append(len(books.transactions))
-            if any(transaction.key == "poison" for transaction in books.transactions):
+    def choking(write: Callable[..., Any], keys_of: Callable[[Any], list[str]]) -> Callable[..., Any]:
+        async def choke(connection: Any, batch: Any) -> Any:
+            keys = keys_of(batch)
+            sizes.append(len(keys))
+            if "poison" in keys:
                 raise error("planted")
-            return await write(connection, books, *rest)
+            return await write(connection, batch)
 
         return choke
 
-    monkeypatch.setattr(journal, "write_batch", choking(journal.write_batch))
-    monkeypatch.setattr(optimistic, "write_if_unchanged", choking(optimistic.write_if_unchanged))
+    def keys_in_books(books: Books) -> list[str]:
+        return [transaction.key for transaction in books.transactions]
+
+    def keys_prepared(prepared: Prepared) -> list[str]:
+        return [*json.loads(prepared.parameters[15].replace("{", "[").replace("}", "]"))]
+
+    monkeypatch.setattr(journal, "write_batch", choking(journal.write_batch, keys_in_books))
+    monkeypatch.setattr(optimistic, "write_if_unchanged", choking(optimistic.write_if_unchanged, keys_prepared))
     keys = [fresh_key() for _ in range(9)]
     keys[3] = "poison"
     outcomes = await asyncio.gather(*(send(ledger, token_of(ann), source, target, "1", key) for key in keys))

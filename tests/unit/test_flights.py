@@ -196,6 +196,37 @@ async def test_chunks_are_written_in_their_order_even_if_they_have_no_account_in
     assert await first.turn() is False
 
 
+async def test_whoever_is_after_one_that_is_written_goes_on_before_anyone_is_told_of_that() -> None:
+    field = Airfield(chunk=2, quiet=True)
+    field.queue.max_batch = 2
+    field.bulk("ab", "cd", "ef", "gh")
+    first, _ = field.set_out()
+    first.is_decided = True
+    second, _ = field.set_out()
+    happened = []
+
+    async def go_on() -> None:
+        await second.turn()
+        happened.append("sent")
+
+    going_on = asyncio.create_task(go_on())
+    await asyncio.sleep(0)
+    await first.hand_over()
+    happened.append("told")
+    await going_on
+    assert happened == ["sent", "told"]
+
+
+async def test_nobody_is_waited_for_when_there_is_nobody_after_the_one_that_is_written() -> None:
+    field = Airfield(worth_a_second=1)
+    field.single("ab")
+    alone, _ = field.set_out()
+    happened = []
+    asyncio.get_running_loop().call_soon(happened.append, "something else")
+    await alone.hand_over()
+    assert happened == []
+
+
 async def test_whoever_is_over_keeps_nobody_in_memory() -> None:
     field = Airfield(worth_a_second=1)
     field.single("ab")

@@ -24,7 +24,7 @@ from nostro.ledger.queue import Batch, Waiter, accounts_of
 from nostro.ledger.recent import Recent
 from nostro.store import journal, optimistic
 from nostro.store.failures import is_connection_lost
-from nostro.store.optimistic import Basis, Head, KnownCaller, Prepared
+from nostro.store.optimistic import Basis, Head, KnownCaller, Prepared, Written
 
 
 class Usual(NamedTuple):
@@ -41,11 +41,11 @@ Answers = Sequence[tuple[Waiter, Outcome]]
 class Place(NamedTuple):
     """Of a batch among those under way. `decided`: called when the next one can be decided on what this one
     will leave. `turn`: waits until those before it are written, or have failed, and tells whether there were
-    any. `is_over`: called when this one is written."""
+    any. `is_over`: called when this one is written; lets whoever is after it go on before it returns."""
 
     decided: Callable[[], None]
     turn: Callable[[], Awaitable[bool]]
-    is_over: Callable[[], None]
+    is_over: Callable[[], Awaitable[None]]
 
 
 class SomeoneLeft(Exception):
@@ -92,6 +92,7 @@ class Attempts:
         usual = await self._usual(connection, batch)
         if usual is None:
             return []
+        seen = self.heads.forgotten
         try:
             answers, books, basis = self._decide(usual, together=batch.together)
             if not books.transactions:
@@ -100,23 +101,24 @@ class Attempts:
                 return []
             place.decided()
             prepared = optimistic.prepared(books, basis)
-            await self._turn(place, basis)
-            version = await self._write(connection, answers, books, basis, prepared)
+            await self._turn(place, basis, seen)
+            written = await self._write(connection, answers, basis, prepared)
         except BaseException:
             self.heads.forget(usual.heads)
             raise
-        for account, head in basis.heads.items():
-            head.version = version
-            if account in books.moved:
-                head.moved_at = books.now
-        place.is_over()
-        self.recent.add(books)
+        for head in prepared.heads:
+            head.version = written.version
+        for account in books.moved:
+            basis.heads[account].moved_at = written.moment
         self.heads.was_right()
+        await place.is_over()
+        written.tell(books)
+        self.recent.add(books)
         return answers
 
-    async def _turn(self, place: Place, basis: Basis) -> None:
+    async def _turn(self, place: Place, basis: Basis, seen: int) -> None:
         """Afterwards those before it are written; if one failed, what it left is no longer remembered."""
-        if await place.turn() and not self.heads.has(basis.heads):
+        if await place.turn() and not self.heads.has(basis.heads, since=seen):
             raise SomeoneFailed
 
     def _decide(self, usual: Usual, *, together: bool) -> tuple[Answers, Books, Basis]:
@@ -132,10 +134,12 @@ class Attempts:
         outcomes = (decide_together if together else decide)(requests, books, self.policy)
         answers = list(zip(waiters, outcomes, strict=True))
         refused = [waiter for waiter, outcome in answers if isinstance(outcome, NostroError)]
-        receiving = {hold.to_account for hold in books.continued.values()}
-        touched = accounts_of(refused) | books.moved.keys() | receiving
+        if len(books.moved) < len(heads):
+            receiving = {hold.to_account for hold in books.continued.values()}
+            touched = accounts_of(refused) | books.moved.keys() | receiving
+            heads = {account: head for account, head in heads.items() if account in touched}
         basis = Basis(
-            heads={account: head for account, head in heads.items() if account in touched},
+            heads=heads,
             callers=callers,
             tokens={request.claims.digest for request in requests},
             refused=[waiter.request.scope for waiter in refused],
@@ -155,12 +159,10 @@ class Attempts:
             return None
         return Usual(waiters, heads, callers)
 
-    async def _write(
-        self, connection: Any, answers: Answers, books: Books, basis: Basis, prepared: Prepared
-    ) -> int:
+    async def _write(self, connection: Any, answers: Answers, basis: Basis, prepared: Prepared) -> Written:
         _may_happen_now(answers)
         try:
-            return await optimistic.write_if_unchanged(connection, books, basis, prepared)
+            return await optimistic.write_if_unchanged(connection, prepared)
         except Exception as error:
             if not is_connection_lost(error):
                 for waiter, _ in answers:

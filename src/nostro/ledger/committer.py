@@ -229,7 +229,7 @@ class Committer:
             flight.is_decided = True
             self._wake()
 
-        return Place(decided, flight.turn, flight.is_over)
+        return Place(decided, flight.turn, flight.hand_over)
 
     def _forget_what_another_server_said(self) -> None:
         """After a failover what is remembered may be of commits that the new server never had."""

@@ -36,12 +36,21 @@ class Flight:
     is_short: bool = False
     is_decided: bool = False
     _over: asyncio.Event = field(default_factory=asyncio.Event)
+    _is_awaited: bool = False
 
     async def turn(self) -> bool:
         """Wait until those before it are written, or have failed for good; False if there were none."""
         for other in self.after:
+            other._is_awaited = True
             await other._over.wait()
         return bool(self.after)
+
+    async def hand_over(self) -> None:
+        """It is written. Whoever is after it is sent to the database before anyone is told here, because the
+        database has nothing to do meanwhile."""
+        self.is_over()
+        if self._is_awaited:
+            await asyncio.sleep(0)
 
     def is_over(self) -> None:
         """It is written, or has failed for good: whoever is after it can go on."""

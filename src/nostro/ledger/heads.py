@@ -18,12 +18,16 @@ LONGEST_MISTRUST = 64
 
 
 class Heads:
-    """At most `most` of each: the accounts used least recently go first, and the callers read first."""
+    """At most `most` of each: the accounts used least recently go first, and the callers read first.
+
+    `forgotten`: how often any accounts were forgotten because they were wrong.
+    """
 
     def __init__(self, most: int = MOST_REMEMBERED) -> None:
         self._most = most
         self._accounts: dict[ObjectId, Head] = {}
         self._callers: dict[ObjectId, KnownCaller] = {}
+        self.forgotten = 0
         self._locked_until_trusted = 0
         self._next_mistrust = 1
 
@@ -32,25 +36,28 @@ class Heads:
         known = self._accounts
         return {account: head for account in accounts if (head := known.get(account)) is not None}
 
-    def has(self, heads: Mapping[ObjectId, Head]) -> bool:
-        """Whether these themselves are what is remembered."""
+    def has(self, heads: Mapping[ObjectId, Head], since: int) -> bool:
+        """Whether these, which were remembered when `forgotten` was `since`, are not forgotten."""
         known = self._accounts
-        return all(known.get(account) is head for account, head in heads.items())
+        return self.forgotten == since or all(known.get(account) is head for account, head in heads.items())
 
     def remember(self, heads: dict[ObjectId, Head]) -> None:
-        """They were read, or used again."""
-        for account in heads:
-            self._accounts.pop(account, None)
+        """They were read, or used again. Who came before whom matters only when some will soon have to go."""
+        if len(self._accounts) > self._most * 3 // 4:
+            for account in heads:
+                self._accounts.pop(account, None)
         self._accounts.update(heads)
         _forget_oldest(self._accounts, self._most)
 
     def forget(self, accounts: Iterable[ObjectId]) -> None:
         """They are not what they were thought to be, or not for sure."""
+        self.forgotten += 1
         for account in accounts:
             self._accounts.pop(account, None)
 
     def forget_everything(self) -> None:
         """The server may be another one, that never had what this one was told of the last."""
+        self.forgotten += 1
         self._accounts.clear()
         self._callers.clear()
 

@@ -10,7 +10,7 @@ import asyncpg
 from nostro.domain.account import Account
 from nostro.domain.books import Books
 from nostro.domain.ids import ObjectId
-from nostro.domain.transaction import Entry, KeyScope, Kind
+from nostro.domain.transaction import KeyScope, Kind
 from nostro.domain.user import Caller, Role
 from nostro.store.arrays import bytes_array, enum_array, ids_array, plain_array, sparse_array, text_array
 from nostro.store.database import Connection
@@ -66,37 +66,47 @@ class Basis(NamedTuple):
 
 class Prepared(NamedTuple):
     """The one statement and its parameters, but for what the batches before it will tell: the latest time that
-    any of its accounts `ids` was moved at, $1, and their versions, $3."""
+    any of its accounts was moved at, $1, and their versions, $3; both stand in their `heads`."""
 
     statement: str
-    ids: Sequence[ObjectId]
+    heads: Sequence[Head]
     parameters: list[Any]
+
+
+class Written(NamedTuple):
+    """What became known when a batch was written: its transactions follow the position `before`, all at one
+    `moment`, and `version` is that of its heads from now on."""
+
+    before: int
+    moment: datetime
+    version: int
+
+    def tell(self, books: Books) -> None:
+        books.happened_at(self.moment)
+        for position, transaction in enumerate(books.transactions, start=self.before + 1):
+            transaction.position = position
 
 
 def prepared(books: Books, basis: Basis) -> Prepared:
     """What was decided, to be written if nothing of `basis` has changed."""
     transactions = books.transactions
     ids = sorted(basis.heads)
-    heads = [books.accounts[account] for account in ids]
+    accounts = [books.accounts[account] for account in ids]
     callers = sorted(basis.callers)
-    debited, credited = _sides(books)
     parameters = [
-        None,
+        books.now,
         ids_array(ids),
         None,
-        plain_array([head.balance for head in heads]),
-        plain_array([head.held for head in heads]),
-        plain_array([head.last_seq for head in heads]),
+        plain_array([account.balance for account in accounts]),
+        plain_array([account.held for account in accounts]),
+        plain_array([account.last_seq for account in accounts]),
         len(transactions),
         ids_array(callers),
         plain_array([basis.callers[caller].version for caller in callers]),
         bytes_array(basis.tokens),
-        ids_array([head.id for head in heads if head.held]),
+        ids_array([account.id for account in accounts if account.held]),
         *what_all_say(transactions),
-        sparse_array([debit and debit.seq for debit in debited]),
-        sparse_array([debit and debit.balance_after for debit in debited]),
-        sparse_array([credit and credit.seq for credit in credited]),
-        sparse_array([credit and credit.balance_after for credit in credited]),
+        *_sides(books),
         sparse_array([t.held_after for t in transactions]),
         sparse_array([t.expires_at and _seconds(t.expires_at - books.now) for t in transactions]),
         *notes_of(transactions),
@@ -104,40 +114,47 @@ def prepared(books: Books, basis: Basis) -> Prepared:
         enum_array([scope.operation for scope in basis.refused]),
         text_array([scope.key for scope in basis.refused]),
     ]
-    return Prepared(_with_holds() if books.continued else SQL["write_if_unchanged"], ids, parameters)
+    statement = _with_holds() if books.continued else SQL["write_if_unchanged"]
+    return Prepared(statement, [basis.heads[account] for account in ids], parameters)
 
 
-async def write_if_unchanged(connection: Connection, books: Books, basis: Basis, prepared: Prepared) -> int:
-    """Write what was decided, and commit it, if nothing of `basis` has changed. Returns the version that its
-    heads now have. `books.now` becomes the time of what was written.
+async def write_if_unchanged(connection: Connection, prepared: Prepared) -> Written:
+    """Write what was decided, and commit it, if nothing that it was decided on has changed.
 
     Raises what the driver raises: `is_stale` tells whether something has changed.
     """
-    statement, ids, parameters = prepared
-    heads = [basis.heads[account] for account in ids]
-    parameters[0] = max(books.now, *(head.moved_at for head in heads))
+    statement, heads, parameters = prepared
+    parameters[0] = max([parameters[0], *[head.moved_at for head in heads]])
     parameters[2] = plain_array([head.version for head in heads])
-    row = await connection.fetchrow(statement, *parameters)
-    books.happened_at(row["moment"])
-    for position, transaction in enumerate(books.transactions, start=row["before"] + 1):
-        transaction.position = position
-    return int(row["version"])
+    return Written(*await connection.fetchrow(statement, *parameters))
 
 
 def _with_holds() -> str:
     return SQL["write_if_unchanged"].replace("/* holds_placed */", SQL["holds_placed"])
 
 
-def _sides(books: Books) -> tuple[Sequence[Entry | None], Sequence[Entry | None]]:
-    """The debit and the credit of each transaction; None for a hold, which has neither."""
+def _sides(books: Books) -> list[str]:
+    """Of the debit and the credit of each transaction, the number within its account and the balance after it;
+    nothing for a hold, which has neither."""
     if not books.continued:
-        return books.entries[0::2], books.entries[1::2]
+        debited, credited = books.entries[0::2], books.entries[1::2]
+        return [
+            plain_array([debit.seq for debit in debited]),
+            plain_array([debit.balance_after for debit in debited]),
+            plain_array([credit.seq for credit in credited]),
+            plain_array([credit.balance_after for credit in credited]),
+        ]
     entries = iter(books.entries)
-    pairs = [
+    sides = [
         (None, None) if transaction.kind is Kind.HOLD else (next(entries), next(entries))
         for transaction in books.transactions
     ]
-    return [debit for debit, _ in pairs], [credit for _, credit in pairs]
+    return [
+        sparse_array([debit and debit.seq for debit, _ in sides]),
+        sparse_array([debit and debit.balance_after for debit, _ in sides]),
+        sparse_array([credit and credit.seq for _, credit in sides]),
+        sparse_array([credit and credit.balance_after for _, credit in sides]),
+    ]
 
 
 def _seconds(lasting: timedelta) -> int:
