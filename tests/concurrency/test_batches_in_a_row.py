@@ -140,7 +140,7 @@ async def test_money_that_never_came_is_not_spent(scene: Scene, database_url: st
 async def test_without_the_look_at_what_is_remembered_money_that_never_came_is_spent(
     scene: Scene, database_url: str, monkeypatch: Patch
 ) -> None:
-    monkeypatch.setattr(Heads, "has", lambda *_: True)
+    monkeypatch.setattr(Heads, "has", lambda *_, **__: True)
     first, second = await the_first_pays_nothing(scene, database_url)
     assert codes([first, second]) == {"insufficient_funds": 1, "posted": 1}
     assert not await scene.is_healthy()

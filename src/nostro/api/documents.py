@@ -44,7 +44,7 @@ def number(minor: int, exponent: int) -> msgspec.Raw:
 @lru_cache(maxsize=1024)
 def moment(when: datetime) -> str:
     """ISO 8601 in UTC with milliseconds, as clients parse it."""
-    return when.strftime("%Y-%m-%dT%H:%M:%S.") + f"{when.microsecond // 1000:03d}Z"
+    return when.isoformat(timespec="milliseconds")[:23] + "Z"
 
 
 def user_document(user: User) -> Document:

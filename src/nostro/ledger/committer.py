@@ -227,7 +227,8 @@ class Committer:
     def _place_of(self, flight: Flight) -> Place:
         def decided() -> None:
             flight.is_decided = True
-            self._wake()
+            if self.queue:
+                self._wake()
 
         return Place(decided, flight.turn, flight.hand_over)
 

@@ -83,6 +83,8 @@ class Flights:
     def next(self) -> Flight | None:
         """Whoever may set out now, taken from the queue. Singles first, because they are quick; but with some
         of them under way it is the turn of bulk work, which they would otherwise starve."""
+        if not self.queue:
+            return None
         bulk = [flight for flight in self if flight.batch.is_bulk]
         singles = [flight for flight in self if not flight.batch.is_bulk]
         under_way = sum(len(flight.batch.waiters) for flight in singles)
