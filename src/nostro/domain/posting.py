@@ -201,11 +201,11 @@ def _is_one_account(wish: _Wish) -> bool:
 def _refusal_of_sides(wishes: Sequence[_Wish], request: TransferRequest) -> NostroError | None:
     first = wishes[0]
     if len(wishes) == 1:
-        return _refusal_of_one(first, request, first)
-    return first_of([_refusal_of_one(wish, request, first) for wish in wishes])
+        return _refusal_of_wish(first, request, first)
+    return first_of([_refusal_of_wish(wish, request, first) for wish in wishes])
 
 
-def _refusal_of_one(wish: _Wish, request: TransferRequest, first: _Wish) -> NostroError | None:
+def _refusal_of_wish(wish: _Wish, request: TransferRequest, first: _Wish) -> NostroError | None:
     source_id, source, _, target, _, _ = wish
     if target is None:
         return AccountNotFound(role="to")
