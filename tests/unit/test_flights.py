@@ -180,13 +180,19 @@ async def test_bulk_work_alone_has_two_chunks_under_way_and_leaves_the_third_pla
     assert field.nobody_sets_out()
 
 
-async def test_chunks_are_written_in_their_order_even_if_they_have_no_account_in_common() -> None:
+def two_chunks() -> tuple[Flight, Flight]:
+    """Of one bulk, with no account in common; the second is decided on what the first will leave."""
     field = Airfield(chunk=2, quiet=True)
     field.queue.max_batch = 2
     field.bulk("ab", "cd", "ef", "gh")
     first, _ = field.set_out()
     first.is_decided = True
     second, _ = field.set_out()
+    return first, second
+
+
+async def test_chunks_are_written_in_their_order_even_if_they_have_no_account_in_common() -> None:
+    first, second = two_chunks()
     assert second.after == [first]
     waits = asyncio.create_task(second.turn())
     await asyncio.sleep(0)
@@ -197,12 +203,7 @@ async def test_chunks_are_written_in_their_order_even_if_they_have_no_account_in
 
 
 async def test_whoever_is_after_one_that_is_written_goes_on_before_anyone_is_told_of_that() -> None:
-    field = Airfield(chunk=2, quiet=True)
-    field.queue.max_batch = 2
-    field.bulk("ab", "cd", "ef", "gh")
-    first, _ = field.set_out()
-    first.is_decided = True
-    second, _ = field.set_out()
+    first, second = two_chunks()
     happened = []
 
     async def go_on() -> None:

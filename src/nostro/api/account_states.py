@@ -6,9 +6,10 @@ from starlette.responses import Response
 
 from nostro.api.bodies import read_fields, require, text_of
 from nostro.api.desk import Desk
-from nostro.api.documents import Document, account_document, json_answer, moment, number
+from nostro.api.documents import Document, account_document, json_answer, number
 from nostro.api.paging import page_of
 from nostro.domain.account import AccountStatus
+from nostro.domain.event import shown_time
 from nostro.domain.ids import ObjectId, parse_id, show_id
 from nostro.domain.money import Currency
 from nostro.domain.user import Role
@@ -69,7 +70,7 @@ def event_document(event: AccountEvent, row: AccountRow, viewer: User) -> Docume
     return {
         "position": event.position,
         "kind": event.kind,
-        "createdAt": moment(event.created_at),
+        "createdAt": shown_time(event.created_at),
         "by": _by(event, row.owner),
         "actor": show_id(event.actor) if event.actor and tells_all else None,
         "reason": event.details.get("reason") if tells_all else None,

@@ -38,9 +38,9 @@ MOST_TOGETHER = 1_000
 LONGEST_BODY = 4 * 1024 * 1024
 _SLICE = 100
 
-_TYPES = re.compile(r"application/(?:json|x-ndjson|ndjson|[\w.+-]+\+json)\s*(?:;|$)", re.IGNORECASE)
 Item = TypeVar("Item")
 
+_TYPES = re.compile(r"application/(?:json|x-ndjson|ndjson|[\w.+-]+\+json)\s*(?:;|$)", re.IGNORECASE)
 _decode_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 

@@ -6,8 +6,9 @@ from starlette.responses import Response
 
 from nostro.api.bodies import number_text_of, read_fields, require, text_of
 from nostro.api.desk import Desk
-from nostro.api.documents import Document, json_answer, moment
+from nostro.api.documents import Document, json_answer
 from nostro.domain.errors import InvalidField, MissingField
+from nostro.domain.event import shown_time
 from nostro.domain.ids import show_id
 from nostro.domain.money import parse_rate, show_rate
 from nostro.ledger.currencies import MOST_PLACES
@@ -68,5 +69,5 @@ def rate_document(row: RateRow) -> Document:
         "quote": row.quote,
         "rate": msgspec.Raw(show_rate(row.rate).encode()),
         "maker": show_id(row.maker),
-        "updatedAt": moment(row.updated_at),
+        "updatedAt": shown_time(row.updated_at),
     }

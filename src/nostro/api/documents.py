@@ -1,6 +1,5 @@
 """The JSON documents that clients know, built from rows. Amounts are exact numbers in major units."""
 
-from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -8,6 +7,7 @@ import msgspec
 from starlette.responses import Response
 
 from nostro.domain.account import Account
+from nostro.domain.event import shown_time
 from nostro.domain.ids import show_id
 from nostro.domain.money import show_amount, show_rate
 from nostro.domain.transaction import (
@@ -41,12 +41,6 @@ def number(minor: int, exponent: int) -> msgspec.Raw:
     return msgspec.Raw(show_amount(minor, exponent).encode())
 
 
-@lru_cache(maxsize=1024)
-def moment(when: datetime) -> str:
-    """ISO 8601 in UTC with milliseconds, as clients parse it."""
-    return when.isoformat(timespec="milliseconds")[:23] + "Z"
-
-
 def user_document(user: User) -> Document:
     shown = show_id(user.id)
     return {
@@ -74,8 +68,8 @@ def account_document(row: AccountRow) -> Document:
         "balance": number(row.balance, row.currency.exponent),
         "available": number(row.balance - row.held, row.currency.exponent),
         "systemAccount": row.settlement,
-        "createdAt": moment(row.created_at),
-        "updatedAt": moment(row.updated_at),
+        "createdAt": shown_time(row.created_at),
+        "updatedAt": shown_time(row.updated_at),
         "__v": 0,
     }
 
@@ -106,7 +100,7 @@ def head_document(account: Account) -> Document:
 
 def transaction_document(transaction: Transaction) -> Document:
     shown = transaction.id.hex()
-    when = moment(transaction.created_at)
+    when = shown_time(transaction.created_at)
     document = {
         "_id": shown,
         "id": shown,
@@ -119,8 +113,8 @@ def transaction_document(transaction: Transaction) -> Document:
         "idempotencyKey": transaction.key,
         "position": transaction.position,
         "createdAt": when,
-        "effectiveAt": when if transaction.effective_at is None else moment(transaction.effective_at),
-        "updatedAt": when if transaction.updated_at is None else moment(transaction.updated_at),
+        "effectiveAt": when if transaction.effective_at is None else shown_time(transaction.effective_at),
+        "updatedAt": when if transaction.updated_at is None else shown_time(transaction.updated_at),
         "__v": 0,
     }
     if transaction.kind is not Kind.TRANSFER or transaction.legs:
@@ -146,7 +140,7 @@ def _of_its_kind(transaction: Transaction) -> Document:
         if transaction.status is TransactionStatus.FAILED:
             document["failureReason"] = transaction.failure_reason
     if transaction.expires_at is not None:
-        document["expiresAt"] = moment(transaction.expires_at)
+        document["expiresAt"] = shown_time(transaction.expires_at)
     if transaction.released is not None:
         document["releasedAmount"] = number(transaction.released, exponent)
     if transaction.exchange is not None:
@@ -205,5 +199,5 @@ def follower_document(state: FollowerState) -> Document:
         "pending": state.pending,
         "setAside": state.set_aside,
         "lastError": state.last_error,
-        "failedAt": moment(state.failed_at) if state.failed_at else None,
+        "failedAt": shown_time(state.failed_at) if state.failed_at else None,
     }

@@ -9,10 +9,11 @@ from starlette.responses import Response
 from nostro.api import accounts
 from nostro.api.cursors import Query, asked, cursor_of
 from nostro.api.desk import Desk
-from nostro.api.documents import Document, json_answer, moment, number, seen_document
+from nostro.api.documents import Document, json_answer, number, seen_document
 from nostro.api.filters import FILTERS, filters_of, period_asked, word_of
 from nostro.api.paging import limit_of, page_of
 from nostro.domain.errors import InvalidField, UnknownAccount
+from nostro.domain.event import shown_time
 from nostro.domain.history import Place
 from nostro.domain.ids import parse_id, show_id
 from nostro.domain.moments import parse_inclusive
@@ -103,8 +104,8 @@ def entry_document(row: EntryRow, currency: Currency) -> Document:
         "description": row.description,
         "reference": row.reference,
         "metadata": raw_json(row.metadata),
-        "createdAt": moment(row.created_at),
-        "effectiveAt": moment(row.effective_at or row.created_at),
+        "createdAt": shown_time(row.created_at),
+        "effectiveAt": shown_time(row.effective_at or row.created_at),
     }
 
 
@@ -133,8 +134,8 @@ async def balance(request: Request, desk: Desk) -> Response:
             "account": shown,
             "balance": number(found.balance, found.currency.exponent),
             "currency": found.currency.code,
-            "effectiveAt": moment(found.effective_at),
-            "knownAt": moment(found.known_at),
+            "effectiveAt": shown_time(found.effective_at),
+            "knownAt": shown_time(found.known_at),
         },
     )
 
@@ -169,8 +170,8 @@ def _step_document(row: StepRow, currency: Currency) -> Document:
         "max": row.highest,
     }
     return {
-        "from": moment(row.since),
-        "to": moment(row.until),
+        "from": shown_time(row.since),
+        "to": shown_time(row.until),
         **{name: number(amount, currency.exponent) for name, amount in amounts.items()},
         "entries": row.entries,
     }

@@ -5,7 +5,8 @@ from starlette.responses import Response
 
 from nostro.api.bodies import Fields, number_text_of, read_fields, text_of
 from nostro.api.desk import Desk
-from nostro.api.documents import Document, json_answer, moment, number
+from nostro.api.documents import Document, json_answer, number
+from nostro.domain.event import shown_time
 from nostro.domain.ids import parse_id, show_id
 from nostro.ledger.limits import Limit, parse_limit
 from nostro.store.accounts import AccountRow
@@ -54,7 +55,7 @@ def limits_document(row: AccountRow, found: LimitsRow) -> Document:
             name: {
                 "used": _shown(usage.used, name, exponent),
                 "remaining": _shown(found.remaining(name), name, exponent),
-                "resetsAt": moment(usage.until),
+                "resetsAt": shown_time(usage.until),
             }
             for name, usage in found.usage.items()
         }

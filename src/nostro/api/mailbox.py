@@ -10,10 +10,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from nostro.api.desk import Desk
-from nostro.api.documents import Document, json_answer, moment
+from nostro.api.documents import Document, json_answer
 from nostro.api.paging import page_of
 from nostro.api.rendering import page
 from nostro.domain.errors import NotFound
+from nostro.domain.event import shown_time
 from nostro.domain.user import folded
 from nostro.ledger.mailbox import KEPT, Mailbox
 from nostro.store.mail import CapturedMail
@@ -72,7 +73,7 @@ def _line(mail: CapturedMail) -> Document:
         "messageId": mail.message_id,
         "to": mail.recipient,
         "subject": mail.subject,
-        "capturedAt": moment(mail.captured_at),
+        "capturedAt": shown_time(mail.captured_at),
     }
 
 

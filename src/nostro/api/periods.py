@@ -8,9 +8,10 @@ from starlette.responses import Response
 
 from nostro.api.bodies import Fields, optional_text_of, read_fields, require, text_of
 from nostro.api.desk import Desk
-from nostro.api.documents import Document, json_answer, moment
+from nostro.api.documents import Document, json_answer
 from nostro.api.paging import page_of
 from nostro.domain.errors import NotAuditor
+from nostro.domain.event import shown_time
 from nostro.domain.ids import show_id
 from nostro.domain.moments import parse_bound
 from nostro.ledger.calendar import until_of, zone_of
@@ -88,9 +89,9 @@ def event_document(event: PeriodEvent) -> Document:
         "reason": event.reason,
         "actor": event.actor and show_id(event.actor),
         "actorName": event.actor_name,
-        "createdAt": moment(event.created_at),
+        "createdAt": shown_time(event.created_at),
     }
 
 
 def _moment(when: datetime | None) -> Any:
-    return None if when is None else moment(when)
+    return None if when is None else shown_time(when)

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from nostro.api.dialects import Dialect
-from nostro.api.documents import Document, json_answer, moment, number
+from nostro.api.documents import Document, json_answer, number
 from nostro.domain.errors import (
     LogoutWithoutToken,
     NostroError,
@@ -17,6 +17,7 @@ from nostro.domain.errors import (
     UnknownAccount,
     UserGone,
 )
+from nostro.domain.event import shown_time
 
 log = structlog.get_logger(__name__)
 
@@ -73,7 +74,9 @@ def _members(error: NostroError, status: int) -> Document:
 
 def told(error: NostroError, dialect: Dialect, operation: str) -> Document:
     """The refusal itself: message, code, httpStatus, detail, retryable, and what the caller may know of it."""
-    facts = {name: moment(fact) if isinstance(fact, datetime) else fact for name, fact in error.facts.items()}
+    facts = {
+        name: shown_time(fact) if isinstance(fact, datetime) else fact for name, fact in error.facts.items()
+    }
     status, message = _said(error, dialect, operation, facts)
     return {"message": message} | _members(error, status) | facts
 

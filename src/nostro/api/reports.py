@@ -8,11 +8,12 @@ from starlette.responses import Response
 
 from nostro.api.cursors import Query, asked, cursor_of
 from nostro.api.desk import Desk
-from nostro.api.documents import Document, json_answer, moment, number
+from nostro.api.documents import Document, json_answer, number
 from nostro.api.filters import word_of
 from nostro.api.paging import limit_of
 from nostro.api.periods import event_document
 from nostro.domain.errors import InvalidCursor, InvalidField, MissingField
+from nostro.domain.event import shown_time
 from nostro.domain.history import Place
 from nostro.domain.ids import ObjectId, show_id
 from nostro.domain.moments import parse_bound, parse_inclusive
@@ -43,7 +44,7 @@ def trial_balance_document(found: Balances) -> Document:
     ]
     return {
         "position": found.position,
-        "at": found.at and moment(found.at),
+        "at": found.at and shown_time(found.at),
         "balanced": all(_difference(sums) == 0 for _, sums in by_currency),
         "currencies": currencies,
     }
@@ -82,7 +83,7 @@ async def balances(request: Request, desk: Desk) -> Response:
             "success": True,
             "by": grouping.value,
             "position": found.position,
-            "at": found.at and moment(found.at),
+            "at": found.at and shown_time(found.at),
             "balances": [_sum_document(one, found) for one in found.sums],
         }
         | _onwards(_BALANCES, _pinned(query, found), int.from_bytes(found.onwards) if found.onwards else None),
@@ -134,7 +135,7 @@ async def restatements(request: Request, desk: Desk) -> Response:
         {
             "success": True,
             "currency": currency,
-            "until": moment(until),
+            "until": shown_time(until),
             "closing": event_document(found.closing),
             "entries": [restated_document(row) for row in found.entries],
         }
@@ -175,6 +176,6 @@ def restated_document(row: RestatedRow) -> Document:
         "change": number(change, exponent),
         "description": row.description,
         "reference": row.reference,
-        "effectiveAt": moment(row.effective_at),
-        "createdAt": moment(row.created_at),
+        "effectiveAt": shown_time(row.effective_at),
+        "createdAt": shown_time(row.created_at),
     }

@@ -8,11 +8,12 @@ from starlette.responses import Response
 
 from nostro.api.bodies import header_keys, read_fields
 from nostro.api.desk import Desk
-from nostro.api.documents import Document, json_answer, moment, number
+from nostro.api.documents import Document, json_answer, number
 from nostro.api.paging import DEFAULT_LIMIT, LARGEST_LIMIT, whole_number
 from nostro.api.standing_orders_sent import changes_of, choice, order_of
 from nostro.api.transactions import REPLAYED
 from nostro.domain.errors import InvalidField
+from nostro.domain.event import shown_time
 from nostro.domain.ids import ObjectId, parse_id, show_id
 from nostro.domain.standing_order import MOST_TIMES, OrderStatus, Run, StandingOrder
 from nostro.domain.user import Role
@@ -155,7 +156,7 @@ def order_document(order: StandingOrder) -> Document:
         "everyMonths": schedule.every_months,
         "dayOfMonth": schedule.day_of_month,
         "timeZone": schedule.zone,
-        "startsAt": moment(schedule.starts),
+        "startsAt": shown_time(schedule.starts),
         "endsAt": _moment(order.ends_at),
         "times": order.times,
         "retry": {"maxAttempts": order.retry.attempts, "intervalMinutes": order.retry.minutes},
@@ -165,15 +166,15 @@ def order_document(order: StandingOrder) -> Document:
         "occurrences": order.occurrence - 1,
         "nextRunAt": _moment(order.wakes_at),
         "idempotencyKey": order.key,
-        "createdAt": moment(order.created_at),
-        "updatedAt": moment(order.updated_at),
+        "createdAt": shown_time(order.created_at),
+        "updatedAt": shown_time(order.updated_at),
     }
 
 
 def run_document(run: Run) -> Document:
     return {
         "occurrence": run.occurrence,
-        "dueAt": moment(run.due_at),
+        "dueAt": shown_time(run.due_at),
         "status": run.status.value,
         "attempts": run.attempts,
         "code": run.code,
@@ -183,8 +184,8 @@ def run_document(run: Run) -> Document:
 
 
 def _moment(when: datetime | None) -> str | None:
-    return moment(when) if when is not None else None
+    return shown_time(when) if when is not None else None
 
 
 def _moments(due: Sequence[datetime]) -> list[str]:
-    return [moment(when) for when in due]
+    return [shown_time(when) for when in due]

@@ -4,10 +4,11 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from nostro.api.desk import Desk
-from nostro.api.documents import Document, json_answer, moment, number
+from nostro.api.documents import Document, json_answer, number
 from nostro.api.filters import period_asked
 from nostro.api.history import entry_document
 from nostro.domain.errors import InvalidField
+from nostro.domain.event import shown_time
 from nostro.domain.ids import parse_id, show_id
 from nostro.domain.transaction import Direction
 from nostro.ledger.statement_csv import csv_of
@@ -74,8 +75,8 @@ def statement_document(found: Statement, lines: list[EntryRow]) -> Document:
         "ownerName": span.owner_name,
         "name": span.name,
         "currency": span.currency.code,
-        "from": moment(found.period.since),
-        "to": moment(found.period.until),
+        "from": shown_time(found.period.since),
+        "to": shown_time(found.period.until),
         "tz": found.zone.key,
         **{name: number(amount, span.currency.exponent) for name, amount in amounts.items()},
         "entries": [entry_document(line, span.currency) for line in lines],

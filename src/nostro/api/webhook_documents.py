@@ -1,6 +1,7 @@
 """Webhooks, their deliveries and their attempts as JSON documents."""
 
-from nostro.api.documents import Document, moment
+from nostro.api.documents import Document
+from nostro.domain.event import shown_time
 from nostro.domain.ids import show_id
 from nostro.store.webhooks import Attempt, Webhook, WebhookDelivery
 
@@ -18,11 +19,11 @@ def webhook_document(row: Webhook) -> Document:
         "description": row.description,
         "eventTypes": list(row.event_types),
         "lastPosition": row.last_position,
-        "failingSince": moment(row.failing_since) if row.failing_since else None,
-        "pausedUntil": moment(row.paused_until) if row.paused_until else None,
-        "previousSecretUntil": moment(row.previous_until) if row.previous_until else None,
-        "createdAt": moment(row.created_at),
-        "updatedAt": moment(row.updated_at),
+        "failingSince": shown_time(row.failing_since) if row.failing_since else None,
+        "pausedUntil": shown_time(row.paused_until) if row.paused_until else None,
+        "previousSecretUntil": shown_time(row.previous_until) if row.previous_until else None,
+        "createdAt": shown_time(row.created_at),
+        "updatedAt": shown_time(row.updated_at),
     }
 
 
@@ -33,9 +34,9 @@ def delivery_document(row: WebhookDelivery) -> Document:
         "status": row.status,
         "attempts": row.attempts,
         "lastError": row.last_error,
-        "nextAttemptAt": moment(row.due_at) if row.status == "PENDING" else None,
-        "createdAt": moment(row.created_at),
-        "sentAt": moment(row.sent_at) if row.sent_at else None,
+        "nextAttemptAt": shown_time(row.due_at) if row.status == "PENDING" else None,
+        "createdAt": shown_time(row.created_at),
+        "sentAt": shown_time(row.sent_at) if row.sent_at else None,
     }
 
 
@@ -47,5 +48,5 @@ def attempt_document(row: Attempt) -> Document:
         "httpStatus": row.http_status,
         "reason": row.reason,
         "durationMs": row.duration_ms,
-        "requestedAt": moment(row.requested_at),
+        "requestedAt": shown_time(row.requested_at),
     }

@@ -62,7 +62,7 @@ def event_id(position: int) -> str:
 @lru_cache(maxsize=4096)
 def shown_time(when: datetime) -> str:
     """ISO 8601 in UTC with milliseconds. Remembered: everything in a batch has the same time."""
-    return when.strftime("%Y-%m-%dT%H:%M:%S.") + f"{when.microsecond // 1000:03d}Z"
+    return when.isoformat(timespec="milliseconds")[:23] + "Z"
 
 
 @dataclass(frozen=True, slots=True)

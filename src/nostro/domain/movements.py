@@ -100,7 +100,7 @@ _RANK = {refusal: rank for rank, refusal in enumerate(PRECEDENCE)}
 
 def first_of(refusals: Iterable[NostroError | None]) -> NostroError | None:
     """Of several refusals the one that the published precedence puts first."""
-    applying = [refusal for refusal in refusals if refusal is not None]
+    applying = [*filter(None, refusals)]
     if not applying:
         return None
     return min(applying, key=lambda refusal: _RANK.get(type(refusal), len(_RANK)))

@@ -113,11 +113,11 @@ def _decide_transfer(request: TransferRequest, caller: Caller, books: Books, pol
     if earlier is not None:
         return conflict_or_replay(request, earlier)
 
-    refusal = _refusal_of_sides(wishes, request)
+    refusal = first_of([_refusal_of_sides(wish, request, wishes[0]) for wish in wishes])
     if refusal is not None:
         return refusal
     movements = [
-        Movement(source, target, amount) for _, source, _, target, amount, _ in wishes if source and target
+        Movement(wish.source, wish.target, wish.amount) for wish in wishes if wish.source and wish.target
     ]
     source, target, amount = movements[0]
     exchange = None
@@ -198,19 +198,12 @@ def _is_one_account(wish: _Wish) -> bool:
     return wish.source_id == wish.target_id or (wish.source is not None and wish.source is wish.target)
 
 
-def _refusal_of_sides(wishes: Sequence[_Wish], request: TransferRequest) -> NostroError | None:
-    first = wishes[0]
-    if len(wishes) == 1:
-        return _refusal_of_wish(first, request, first)
-    return first_of([_refusal_of_wish(wish, request, first) for wish in wishes])
-
-
-def _refusal_of_wish(wish: _Wish, request: TransferRequest, first: _Wish) -> NostroError | None:
-    source_id, source, _, target, _, _ = wish
+def _refusal_of_sides(wish: _Wish, request: TransferRequest, first: _Wish) -> NostroError | None:
+    source, target = wish.source, wish.target
     if target is None:
         return AccountNotFound(role="to")
     if source is None:
-        return SystemAccountNotFound() if source_id is None else AccountNotFound(role="from")
+        return SystemAccountNotFound() if wish.source_id is None else AccountNotFound(role="from")
     if source.owner != request.claims.user:
         return NotAccountOwner()
     if request.operation is Operation.EXCHANGE:

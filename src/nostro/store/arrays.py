@@ -6,7 +6,7 @@ transfers that costs more than everything else the driver does.
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from nostro.domain.ids import LENGTH
 
@@ -49,9 +49,12 @@ def text_array(values: Sequence[str]) -> str:
 
 
 def sparse_array(values: Sequence[Value | None], write: Callable[[Value], str] = str) -> str:
-    """For values most of which are None. Empty when all are: `unnest` fills a shorter array up with NULLs."""
-    if values.count(None) == len(values):
+    """For values that may be None. Empty when all are: `unnest` fills a shorter array up with NULLs."""
+    missing = values.count(None)
+    if missing == len(values):
         return "{}"
+    if not missing:
+        return "{" + ",".join(map(write, cast("Sequence[Value]", values))) + "}"
     return "{" + ",".join(["NULL" if value is None else write(value) for value in values]) + "}"
 
 

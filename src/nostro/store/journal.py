@@ -9,7 +9,7 @@ from nostro.domain.account import Account, AccountStatus
 from nostro.domain.books import Books
 from nostro.domain.ids import ObjectId
 from nostro.domain.requests import FollowUp, Request, TransferRequest
-from nostro.domain.transaction import NO_NOTES, Operation, Transaction
+from nostro.domain.transaction import Operation, Transaction
 from nostro.domain.user import Caller, Role
 from nostro.store import stories
 from nostro.store.arrays import (
@@ -181,10 +181,7 @@ def what_all_say(transactions: Sequence[Transaction]) -> list[str]:
 
 def notes_of(transactions: Sequence[Transaction]) -> list[str]:
     """Description, reference and metadata."""
-    notes = [t.notes for t in transactions]
-    if notes.count(NO_NOTES) == len(notes):
-        return ["{}"] * len(NO_NOTES)
-    return [sparse_array(column, quoted) for column in zip(*notes, strict=True)]
+    return [sparse_array(column, quoted) for column in zip(*[t.notes for t in transactions], strict=True)]
 
 
 def _what_few_say(transactions: Sequence[Transaction]) -> list[str]:

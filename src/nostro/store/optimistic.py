@@ -10,7 +10,7 @@ import asyncpg
 from nostro.domain.account import Account
 from nostro.domain.books import Books
 from nostro.domain.ids import ObjectId
-from nostro.domain.transaction import KeyScope, Kind
+from nostro.domain.transaction import Entry, KeyScope, Kind
 from nostro.domain.user import Caller, Role
 from nostro.store.arrays import bytes_array, enum_array, ids_array, plain_array, sparse_array, text_array
 from nostro.store.database import Connection
@@ -93,6 +93,7 @@ def prepared(books: Books, basis: Basis) -> Prepared:
     ids = sorted(basis.heads)
     accounts = [books.accounts[account] for account in ids]
     callers = sorted(basis.callers)
+    debited, credited = _sides(books)
     parameters = [
         books.now,
         ids_array(ids),
@@ -106,7 +107,10 @@ def prepared(books: Books, basis: Basis) -> Prepared:
         bytes_array(basis.tokens),
         ids_array([account.id for account in accounts if account.held]),
         *what_all_say(transactions),
-        *_sides(books),
+        sparse_array([debit and debit.seq for debit in debited]),
+        sparse_array([debit and debit.balance_after for debit in debited]),
+        sparse_array([credit and credit.seq for credit in credited]),
+        sparse_array([credit and credit.balance_after for credit in credited]),
         sparse_array([t.held_after for t in transactions]),
         sparse_array([t.expires_at and _seconds(t.expires_at - books.now) for t in transactions]),
         *notes_of(transactions),
@@ -133,28 +137,16 @@ def _with_holds() -> str:
     return SQL["write_if_unchanged"].replace("/* holds_placed */", SQL["holds_placed"])
 
 
-def _sides(books: Books) -> list[str]:
-    """Of the debit and the credit of each transaction, the number within its account and the balance after it;
-    nothing for a hold, which has neither."""
+def _sides(books: Books) -> tuple[Sequence[Entry | None], Sequence[Entry | None]]:
+    """The debit and the credit of each transaction; None for a hold, which has neither."""
     if not books.continued:
-        debited, credited = books.entries[0::2], books.entries[1::2]
-        return [
-            plain_array([debit.seq for debit in debited]),
-            plain_array([debit.balance_after for debit in debited]),
-            plain_array([credit.seq for credit in credited]),
-            plain_array([credit.balance_after for credit in credited]),
-        ]
+        return books.entries[0::2], books.entries[1::2]
     entries = iter(books.entries)
-    sides = [
+    pairs = [
         (None, None) if transaction.kind is Kind.HOLD else (next(entries), next(entries))
         for transaction in books.transactions
     ]
-    return [
-        sparse_array([debit and debit.seq for debit, _ in sides]),
-        sparse_array([debit and debit.balance_after for debit, _ in sides]),
-        sparse_array([credit and credit.seq for _, credit in sides]),
-        sparse_array([credit and credit.balance_after for _, credit in sides]),
-    ]
+    return [debit for debit, _ in pairs], [credit for _, credit in pairs]
 
 
 def _seconds(lasting: timedelta) -> int:
