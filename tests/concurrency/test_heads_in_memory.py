@@ -40,7 +40,7 @@ pytestmark = pytest.mark.anyio
 Patch = pytest.MonkeyPatch
 
 # The guards of the one statement: what stands for each in its text.
-OF_ACCOUNTS = (" AND a.xmin = n.version",)
+OF_ACCOUNTS = (" AND a.xmin = n.version", "a.ctid = n.ctid AND ")
 OF_CALLERS = ("$8::text::bytea[]", "$9::text::xid[]")
 OF_TOKENS = ("$10::text::bytea[]",)
 OF_HOLDS = ("$11::text::bytea[]",)
@@ -589,6 +589,30 @@ def test_who_was_right_is_mistrusted_half_as_long_the_next_time() -> None:
     assert mistrusted == 4
 
 
+# ── where rows lie ───────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_accounts_whose_rows_lie_elsewhere_are_found_again(scene: Scene, database_url: str) -> None:
+    """A table that is written anew keeps the versions of its rows, and not their places."""
+    (remembered,) = scene.heads.of([scene.source]).values()
+    found = f"SELECT ctid::text FROM accounts WHERE id = '\\x{scene.source.hex()}'"
+    assert await as_superuser(database_url, "VACUUM FULL accounts", found) != remembered.ctid
+    assert codes(await scene.pay_beside("70")) == {"posted": 2}
+    assert scene.tried == ["stale"]
+    assert codes([await scene.pay("70")]) == {"insufficient_funds": 1}
+    assert await scene.is_healthy()
+
+
+async def test_another_accounts_row_at_the_same_version_is_not_taken_for_it(scene: Scene) -> None:
+    source, target = scene.heads.of([scene.source, scene.target]).values()
+    assert source.version == target.version
+    source.ctid, target.ctid = target.ctid, source.ctid
+    assert codes(await scene.pay_beside("70")) == {"posted": 2}
+    assert scene.tried == ["stale"]
+    assert codes([await scene.pay("70")]) == {"insufficient_funds": 1}
+    assert await scene.is_healthy()
+
+
 # ── what is remembered ───────────────────────────────────────────────────────────────────────────────
 
 _EARLY = datetime(2026, 1, 1, tzinfo=UTC)
@@ -601,7 +625,10 @@ def _numbered(number: int) -> ObjectId:
 def _head(number: int) -> Head:
     account = _numbered(number)
     return Head(
-        Account(account, account, "INR", 2, AccountStatus.ACTIVE, 0, 0, 0, 0, None, settlement=False), 1, _EARLY
+        Account(account, account, "INR", 2, AccountStatus.ACTIVE, 0, 0, 0, 0, None, settlement=False),
+        1,
+        "(0,1)",
+        _EARLY,
     )
 
 

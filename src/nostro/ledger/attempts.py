@@ -106,8 +106,8 @@ class Attempts:
         except BaseException:
             self.heads.forget(usual.heads)
             raise
-        for head in prepared.heads:
-            head.version = written.version
+        for head, ctid in zip(prepared.heads, written.ctids, strict=True):
+            head.version, head.ctid = written.version, ctid
         for account in books.moved:
             basis.heads[account].moved_at = written.moment
         self.heads.was_right()

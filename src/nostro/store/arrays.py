@@ -40,6 +40,11 @@ def word_array(values: Iterable[str]) -> str:
     return '{"' + '","'.join(values) + '"}'
 
 
+def words_of(array: str) -> list[str]:
+    """What `word_array` wrote, or PostgreSQL of elements that it quotes, all of them; not of an empty array."""
+    return array[2:-2].split('","')
+
+
 def text_array(values: Sequence[str]) -> str:
     """For any text. Most has nothing in it that needs a backslash."""
     joined = '","'.join(values)

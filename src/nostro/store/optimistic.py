@@ -12,7 +12,16 @@ from nostro.domain.books import Books
 from nostro.domain.ids import ObjectId
 from nostro.domain.transaction import Entry, KeyScope, Kind
 from nostro.domain.user import Caller, Role
-from nostro.store.arrays import bytes_array, enum_array, ids_array, plain_array, sparse_array, text_array
+from nostro.store.arrays import (
+    bytes_array,
+    enum_array,
+    ids_array,
+    plain_array,
+    sparse_array,
+    text_array,
+    word_array,
+    words_of,
+)
 from nostro.store.database import Connection
 from nostro.store.journal import account_of, notes_of, what_all_say
 from nostro.store.queries import SQL
@@ -23,10 +32,11 @@ _STALE = "NS003"
 @dataclass(slots=True)
 class Head:
     """An account as it is, or will be when all that is under way is committed. `version` is that of its row as
-    it was committed last, at `moved_at`."""
+    it was committed last, at `moved_at`; the row lies at `ctid`."""
 
     account: Account
     version: int
+    ctid: str
     moved_at: datetime
 
 
@@ -43,7 +53,7 @@ def is_stale(error: BaseException) -> bool:
 async def read_heads(connection: Connection, wanted: Collection[ObjectId]) -> dict[ObjectId, Head]:
     """The accounts of `wanted` that there are."""
     rows = await connection.fetch(SQL["heads_as_they_are"], ids_array(wanted))
-    return {row["id"]: Head(account_of(row), row["version"], row["updated_at"]) for row in rows}
+    return {row["id"]: Head(account_of(row), row["version"], row["ctid"], row["updated_at"]) for row in rows}
 
 
 async def read_callers(connection: Connection, wanted: Collection[ObjectId]) -> dict[ObjectId, KnownCaller]:
@@ -66,7 +76,7 @@ class Basis(NamedTuple):
 
 class Prepared(NamedTuple):
     """The one statement and its parameters, but for what the batches before it will tell: the latest time that
-    any of its accounts was moved at, $1, and their versions, $3; both stand in their `heads`."""
+    any of its accounts was moved at, $1, their versions, $3, and where they lie, $34: it stands in `heads`."""
 
     statement: str
     heads: Sequence[Head]
@@ -75,11 +85,12 @@ class Prepared(NamedTuple):
 
 class Written(NamedTuple):
     """What became known when a batch was written: its transactions follow the position `before`, all at one
-    `moment`, and `version` is that of its heads from now on."""
+    `moment`; its heads are at `version` from now on, and lie at `ctids`, in the order of the statement's."""
 
     before: int
     moment: datetime
     version: int
+    ctids: Sequence[str]
 
     def tell(self, books: Books) -> None:
         books.happened_at(self.moment)
@@ -117,6 +128,7 @@ def prepared(books: Books, basis: Basis) -> Prepared:
         ids_array([scope.user for scope in basis.refused]),
         enum_array([scope.operation for scope in basis.refused]),
         text_array([scope.key for scope in basis.refused]),
+        None,
     ]
     statement = _with_holds() if books.continued else SQL["write_if_unchanged"]
     return Prepared(statement, [basis.heads[account] for account in ids], parameters)
@@ -130,7 +142,9 @@ async def write_if_unchanged(connection: Connection, prepared: Prepared) -> Writ
     statement, heads, parameters = prepared
     parameters[0] = max([parameters[0], *[head.moved_at for head in heads]])
     parameters[2] = plain_array([head.version for head in heads])
-    return Written(*await connection.fetchrow(statement, *parameters))
+    parameters[33] = word_array([head.ctid for head in heads])
+    before, moment, version, ctids = await connection.fetchrow(statement, *parameters)
+    return Written(before, moment, version, words_of(ctids))
 
 
 def _with_holds() -> str:

@@ -1,11 +1,11 @@
 -- The committer's short way: decide on heads as they were last seen, and write in one statement that finds out whether
 -- they still are (ledger/attempts.py, docs/decisions/0012-heads-in-memory.md). `version` is the row's xmin, which
--- every change of the row changes and a lock does not.
+-- every change of the row changes and a lock does not; `ctid` is where the row lies, which finds it without an index.
 
 -- name: heads_as_they_are
 -- The columns of heads come in the order of domain.account.Account.
 SELECT id, owner, currency, exponent, status::text AS status, balance, held, last_seq, floor, ceiling,
-       settlement, limited, updated_at, xmin AS version
+       settlement, limited, updated_at, xmin AS version, ctid::text AS ctid
   FROM accounts WHERE id = ANY($1::text::bytea[]);
 
 -- name: callers_as_they_are
@@ -14,8 +14,8 @@ SELECT id, role::text AS role, extract(epoch FROM token_epoch)::float8 AS token_
 
 -- name: write_if_unchanged
 -- Holds afterwards: what write_batch says, if every account ($2, in the order of their ids, as lock_accounts takes them)
--- and every caller ($8, in the order of their ids) is at the version that the batch was decided on, no token of $10 is
--- revoked, no hold on the accounts $11 is expired or about to, and the keys $31 of refused requests stand for nothing;
+-- is where it was ($34), and it and every caller ($8, in the order of their ids) is at the version that the batch was
+-- decided on, no token of $10 is revoked, no hold on the accounts $11 is expired or about to, and the keys $31 of refused requests stand for nothing;
 -- otherwise nothing (refuse_stale raises). `still_so` looks when the accounts are locked, not before. A key of an
 -- accepted request that is taken is refused by its constraint. An account that a refusal was decided on is written as it
 -- was, which locks it like the others. $1 is the latest time any of the accounts was moved at, which nothing may be
@@ -31,9 +31,9 @@ WITH clock AS MATERIALIZED (
                            ELSE (SELECT moment FROM clock) END
     FROM (SELECT unnest($2::text::bytea[]) AS id, unnest($3::text::xid[]) AS version,
                  unnest($4::text::bigint[]) AS balance, unnest($5::text::bigint[]) AS held,
-                 unnest($6::text::bigint[]) AS last_seq) AS n
-   WHERE a.id = n.id AND a.xmin = n.version
-  RETURNING 1
+                 unnest($6::text::bigint[]) AS last_seq, unnest($34::text::tid[]) AS ctid) AS n
+   WHERE a.ctid = n.ctid AND a.id = n.id AND a.xmin = n.version
+  RETURNING a.ctid
 ), checked AS MATERIALIZED (
   SELECT CASE WHEN (SELECT count(*) FROM moved) = cardinality($2::text::bytea[])
               THEN still_so($8::text::bytea[], $9::text::xid[], $10::text::bytea[], $11::text::bytea[],
@@ -83,7 +83,9 @@ WITH clock AS MATERIALIZED (
     FROM asked AS n WHERE n.credit_seq IS NOT NULL
 /* holds_placed */
 )
-SELECT head.before, clock.moment, pg_current_xact_id()::xid AS version FROM head, clock;
+SELECT head.before, clock.moment, pg_current_xact_id()::xid AS version,
+       (SELECT array_agg(moved.ctid) FROM moved)::text AS ctids
+  FROM head, clock;
 
 -- name: holds_placed
 -- The part of write_if_unchanged that a batch without holds is spared: a table opened for nothing costs time, too.
