@@ -18,6 +18,7 @@ from nostro.domain.errors import InsufficientFunds
 from nostro.domain.ids import ObjectId
 from nostro.ledger.committer import Committer
 from nostro.ledger.heads import Heads
+from nostro.ledger.queue import BATCHES_UNTIL_QUIET
 from nostro.store import optimistic
 from tests.concurrency.bank import codes, send
 from tests.concurrency.conftest import Rivals
@@ -191,10 +192,11 @@ async def test_who_has_no_account_in_common_does_not_wait(scene: Scene, database
 
 async def until_it_is_quiet(scene: Scene) -> None:
     """Bulk work has been alone for long enough to have two chunks under way."""
+    queue = committer_of(scene).queue
     ways = [(scene.source, scene.target), (scene.target, scene.source)]
-    alone = [scene.wish(*ways[number % 2], "1") for number in range(70)]
-    assert codes(await scene.here.transfers.begin_bulk(alone, together=False)) == {"posted": 70}
-    assert committer_of(scene).queue.is_quiet
+    alone = [scene.wish(*ways[number % 2], "1") for number in range(BATCHES_UNTIL_QUIET * queue.chunk)]
+    assert codes(await scene.here.transfers.begin_bulk(alone, together=False)) == {"posted": len(alone)}
+    assert queue.is_quiet
 
 
 @pytest.mark.parametrize("fails", [False, True], ids=["nothing fails", "the first chunk fails"])

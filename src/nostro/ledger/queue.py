@@ -19,10 +19,10 @@ from nostro.domain.ids import ObjectId
 from nostro.domain.requests import Request
 
 MAX_BATCH = 512
-CHUNK = 64
+CHUNK = 32
 CHUNKS_IN_A_QUIET_TURN = 2
 # Whoever sends the next request when the last one is answered is back by then.
-BATCHES_UNTIL_QUIET = 8
+BATCHES_UNTIL_QUIET = 16
 MAX_WAITING = 4096
 MAX_WAITING_IN_BULK = 40_000
 
