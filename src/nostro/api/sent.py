@@ -44,6 +44,7 @@ class _PlainCapture(msgspec.Struct, forbid_unknown_fields=True):
 _decode_transfer = msgspec.json.Decoder(_PlainTransfer).decode
 _decode_capture = msgspec.json.Decoder(_PlainCapture).decode
 _HOLDS = Terms(hold=True)
+_MARK, _BACKSLASH = ord('"'), ord("\\")
 
 
 def plain_transfer(body: bytes) -> Sent | None:
@@ -52,7 +53,7 @@ def plain_transfer(body: bytes) -> Sent | None:
         said = _decode_transfer(body)
         raw = bytes(said.amount)
         # Four names and three strings have fourteen quotation marks, a quoted amount two more.
-        marks = 14 + raw.count(b'"')
+        marks = 14 + raw.count(_MARK)
         terms = PLAIN
         if said.hold or said.expiresIn is not msgspec.UNSET:
             terms, named = _plain_hold(said)
@@ -95,7 +96,7 @@ def plain_capture(body: bytes) -> tuple[str, Amount | None, bool] | None:
 def _reads_as_written(body: bytes, marks: int) -> bool:
     """Any other number of quotation marks means an escape, or a name that stands twice, of which the decoder
     would keep the last."""
-    return b"\\" not in body and body.count(b'"') == marks
+    return _BACKSLASH not in body and body.count(_MARK) == marks
 
 
 def _plain_amount(raw: bytes) -> Amount:

@@ -37,6 +37,9 @@ def may_become(before: AccountStatus, after: AccountStatus, *, by_operator: bool
     return after in _MAY_BECOME[before] and (by_operator or (before, after) in _OWNER_MAY)
 
 
+_ACTIVE = AccountStatus.ACTIVE  # each movement asks twice, and an enum is slow to tell (posting.py)
+
+
 @dataclass(slots=True)
 class Account:
     """An account's head as it was read under the lock; `posting` moves it forward, the store writes it.
@@ -65,9 +68,7 @@ class Account:
 
     @property
     def pays(self) -> bool:
-        return self.status is AccountStatus.ACTIVE
+        return self.status is _ACTIVE
 
     def receives(self, *, frozen_receives: bool) -> bool:
-        if self.status is AccountStatus.FROZEN:
-            return frozen_receives
-        return self.status is AccountStatus.ACTIVE
+        return self.status is _ACTIVE or (frozen_receives and self.status is AccountStatus.FROZEN)

@@ -17,6 +17,8 @@ from nostro.domain.limits import Limits
 from nostro.domain.transaction import Direction, Entry, KeyScope, Transaction
 from nostro.domain.user import Caller
 
+_DEBIT, _CREDIT = Direction.DEBIT, Direction.CREDIT  # an enum is slow to tell (posting.py)
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -67,8 +69,8 @@ class Books:
 
     def move(self, transaction: Transaction, source: Account, target: Account, amount: int) -> None:
         """A DEBIT and a CREDIT of the same amount."""
-        self._enter(transaction, source, Direction.DEBIT, -amount, amount)
-        self._enter(transaction, target, Direction.CREDIT, amount, amount)
+        self._enter(transaction, source, _DEBIT, -amount, amount)
+        self._enter(transaction, target, _CREDIT, amount, amount)
 
     def _enter(
         self, transaction: Transaction, account: Account, direction: Direction, change: int, amount: int

@@ -40,10 +40,10 @@ class IdSequence:
     def __init__(self, process: bytes, counter: int) -> None:
         if len(process) != 5:
             raise ValueError("a process is told apart by exactly 5 bytes")
-        self._process = process
+        self._process = int.from_bytes(process, "big") << 24
         self._counter = counter % _COUNTER_LIMIT
 
     def at(self, unix_seconds: int) -> ObjectId:
         """The next id; distinct for 2**24 calls within one second."""
         self._counter = (self._counter + 1) % _COUNTER_LIMIT
-        return ObjectId(unix_seconds.to_bytes(4, "big") + self._process + self._counter.to_bytes(3, "big"))
+        return ObjectId((unix_seconds << 64 | self._process | self._counter).to_bytes(LENGTH, "big"))

@@ -7,6 +7,7 @@ than the currency has and at most 10**15 minor units. tests/unit/test_money.py h
 import re
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 
 from nostro.domain.errors import InvalidAmount, InvalidField
 
@@ -28,7 +29,7 @@ class Currency:
     exponent: int
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Amount:
     """`digits` × 10**-`scale`, in lowest terms, so that 10, 10.0 and "10.00" are one amount.
 
@@ -65,8 +66,12 @@ class Amount:
         return floor
 
 
+@lru_cache(maxsize=4096)
 def parse_amount(text: str) -> Amount:
-    """The amount that `text` writes; `InvalidAmount` for anything outside the grammar, and for zero."""
+    """The amount that `text` writes; `InvalidAmount` for anything outside the grammar, and for zero.
+
+    Remembered: a few amounts are most of those that people send.
+    """
     amount = _parse(text)
     if amount.digits == 0:
         raise InvalidAmount("The amount must be greater than zero")

@@ -1,6 +1,6 @@
 """One movement between two accounts: the guards that every movement passes, whatever it is part of."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from copy import copy
 from typing import NamedTuple
 
@@ -98,9 +98,6 @@ def too_little(source: Account, amount: int) -> InsufficientFunds:
 _RANK = {refusal: rank for rank, refusal in enumerate(PRECEDENCE)}
 
 
-def first_of(refusals: Iterable[NostroError | None]) -> NostroError | None:
+def first_of(refusals: Sequence[NostroError]) -> NostroError:
     """Of several refusals the one that the published precedence puts first."""
-    applying = [*filter(None, refusals)]
-    if not applying:
-        return None
-    return min(applying, key=lambda refusal: _RANK.get(type(refusal), len(_RANK)))
+    return min(refusals, key=lambda refusal: _RANK.get(type(refusal), len(_RANK)))

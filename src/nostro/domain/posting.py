@@ -90,6 +90,10 @@ def _decide_one(request: Request, books: Books, policy: Policy) -> Outcome:
         return refusal
 
 
+# To look a member up in its enum takes as long as a call, in Python 3.11; each request asks for these.
+_INITIAL_FUNDS, _EXCHANGE = Operation.INITIAL_FUNDS, Operation.EXCHANGE
+
+
 class _Wish(NamedTuple):
     """One movement as it was asked for: its accounts may not exist. `source_id` None: a settlement account."""
 
@@ -102,7 +106,7 @@ class _Wish(NamedTuple):
 
 
 def _decide_transfer(request: TransferRequest, caller: Caller, books: Books, policy: Policy) -> Outcome:
-    if request.operation is Operation.INITIAL_FUNDS and caller.role is not Role.SYSTEM:
+    if request.operation is _INITIAL_FUNDS and caller.role is not Role.SYSTEM:
         return NotSystemUser()
     wishes = _wishes_of(request, books, policy)
     for wish in wishes:
@@ -113,17 +117,14 @@ def _decide_transfer(request: TransferRequest, caller: Caller, books: Books, pol
     if earlier is not None:
         return conflict_or_replay(request, earlier)
 
-    refusal = first_of([_refusal_of_sides(wish, request, wishes[0]) for wish in wishes])
-    if refusal is not None:
-        return refusal
-    movements = [
-        Movement(wish.source, wish.target, wish.amount) for wish in wishes if wish.source and wish.target
-    ]
+    movements = _movements_of(wishes, request)
+    if isinstance(movements, NostroError):
+        return movements
     source, target, amount = movements[0]
     exchange = None
-    if request.operation is Operation.EXCHANGE:
+    if request.operation is _EXCHANGE:
         movements, exchange = halves_of(request, source, target, amount, books)
-    refusal = refusal_of_states(movements, policy)
+    refusal: NostroError | None = refusal_of_states(movements, policy)
     if refusal is None and request.terms is not PLAIN:
         refusal = _refusal_of_terms(request, source, target, caller, books)
     refusal = refusal or refusal_of_limits(movements, books) or refusal_of_money(movements)
@@ -195,22 +196,37 @@ def _divided(whole: _Wish, request: TransferRequest, books: Books) -> list[_Wish
 
 
 def _is_one_account(wish: _Wish) -> bool:
-    return wish.source_id == wish.target_id or (wish.source is not None and wish.source is wish.target)
+    source_id, source, target_id, target, _, _ = wish
+    return source_id == target_id or (source is not None and source is target)
 
 
-def _refusal_of_sides(wish: _Wish, request: TransferRequest, first: _Wish) -> NostroError | None:
-    source, target = wish.source, wish.target
+def _movements_of(wishes: Sequence[_Wish], request: TransferRequest) -> list[Movement] | NostroError:
+    """What the wishes come to, or the first refusal if any of them comes to nothing."""
+    movements: list[Movement] = []
+    refusals: list[NostroError] = []
+    for wish in wishes:
+        found = _movement_of(wish, request, wishes[0])
+        if isinstance(found, Movement):
+            movements.append(found)
+        else:
+            refusals.append(found)
+    return first_of(refusals) if refusals else movements
+
+
+def _movement_of(wish: _Wish, request: TransferRequest, first: _Wish) -> Movement | NostroError:
+    """What the wish comes to, or why it comes to nothing. All legs are in the currency of the first."""
+    source_id, source, _, target, amount, _ = wish
     if target is None:
         return AccountNotFound(role="to")
     if source is None:
-        return SystemAccountNotFound() if wish.source_id is None else AccountNotFound(role="from")
+        return SystemAccountNotFound() if source_id is None else AccountNotFound(role="from")
     if source.owner != request.claims.user:
         return NotAccountOwner()
-    if request.operation is Operation.EXCHANGE:
-        return None
-    if source.currency != target.currency or (first.source and source.currency != first.source.currency):
+    if request.operation is not _EXCHANGE and (
+        source.currency != target.currency or (first.source and source.currency != first.source.currency)
+    ):
         return CurrencyMismatch()
-    return None
+    return Movement(source, target, amount)
 
 
 def _refusal_of_terms(
