@@ -1,6 +1,15 @@
 """Array literals are read by PostgreSQL as they were meant (the rest of them: tests/contract/test_plans.py)."""
 
-from nostro.store.arrays import bytes_array, ids_array, plain_array, quoted, sparse_array, text_array
+from nostro.store.arrays import (
+    bytes_array,
+    ids_array,
+    plain_array,
+    quoted,
+    sparse_array,
+    text_array,
+    word_array,
+    words_of,
+)
 
 
 def test_ids_are_written_as_any_bytes_are() -> None:
@@ -23,3 +32,8 @@ def test_what_is_missing_is_null_and_nothing_at_all_is_empty() -> None:
 def test_text_is_written_as_if_each_were_written_by_itself() -> None:
     for some in ([], [""], ["a", "b,c", "{}"], ['say "a"', "b"], ["a\\", "b"], ['","'], ["a", '"', "b"]):
         assert text_array(some) == "{" + ",".join(quoted(one) for one in some) + "}"
+
+
+def test_words_are_read_as_they_were_written() -> None:
+    for words in (["(0,1)"], ["(0,1)", "(4294967295,65535)", "INR"]):
+        assert words_of(word_array(words)) == words

@@ -16,7 +16,7 @@ from nostro.domain.books import Books, Outcome, Policy, Posted
 from nostro.domain.errors import NostroError
 from nostro.domain.ids import ObjectId
 from nostro.domain.posting import decide, decide_together
-from nostro.domain.requests import PLAIN, FollowUp, TransferRequest
+from nostro.domain.requests import FollowUp, TransferRequest
 from nostro.domain.transaction import Operation
 from nostro.ledger.heads import Heads
 from nostro.ledger.identity import new_id
@@ -36,8 +36,6 @@ class Usual(NamedTuple):
 
 
 Answers = Sequence[tuple[Waiter, Outcome]]
-
-_EXCHANGE = Operation.EXCHANGE  # an enum is slow to tell (domain/posting.py)
 
 
 class Place(NamedTuple):
@@ -197,10 +195,10 @@ def _is_usual(waiter: Waiter) -> bool:
     request = waiter.request
     if waiter.may_have_happened or not isinstance(request, TransferRequest):
         return False
-    if request.operation is _EXCHANGE:
-        return False
     terms = request.terms
-    return terms is PLAIN or not (terms.legs or terms.split or terms.conditions or terms.effective_at)
+    return request.operation is not Operation.EXCHANGE and not (
+        terms.legs or terms.split or terms.conditions or terms.effective_at
+    )
 
 
 def _is_limited(waiter: Waiter, heads: dict[ObjectId, Head]) -> bool:

@@ -76,7 +76,8 @@ class Basis(NamedTuple):
 
 class Prepared(NamedTuple):
     """The one statement and its parameters, but for what the batches before it will tell: the latest time that
-    any of its accounts was moved at, $1, their versions, $3, and where they lie, $34: it stands in `heads`."""
+    any of its accounts was moved at, $1, their versions, $3, and where they lie, $34; all of it stands in
+    their `heads`."""
 
     statement: str
     heads: Sequence[Head]

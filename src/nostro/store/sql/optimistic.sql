@@ -15,11 +15,11 @@ SELECT id, role::text AS role, extract(epoch FROM token_epoch)::float8 AS token_
 -- name: write_if_unchanged
 -- Holds afterwards: what write_batch says, if every account ($2, in the order of their ids, as lock_accounts takes them)
 -- is where it was ($34), and it and every caller ($8, in the order of their ids) is at the version that the batch was
--- decided on, no token of $10 is revoked, no hold on the accounts $11 is expired or about to, and the keys $31 of refused requests stand for nothing;
--- otherwise nothing (refuse_stale raises). `still_so` looks when the accounts are locked, not before. A key of an
--- accepted request that is taken is refused by its constraint. An account that a refusal was decided on is written as it
--- was, which locks it like the others. $1 is the latest time any of the accounts was moved at, which nothing may be
--- written before. The accounts come first and journal_head last, as everywhere.
+-- decided on, no token of $10 is revoked, no hold on the accounts $11 is expired or about to, and the keys $31 of refused
+-- requests stand for nothing; otherwise nothing (refuse_stale raises). `still_so` looks when the accounts are locked, not
+-- before. A key of an accepted request that is taken is refused by its constraint. An account that a refusal was decided
+-- on is written as it was, which locks it like the others. $1 is the latest time any of the accounts was moved at, which
+-- nothing may be written before. The accounts come first and journal_head last, as everywhere.
 -- Arrays are unnested in a SELECT list, side by side, and what is one for all rows is asked for by a subquery, once: an
 -- array in FROM is copied before it is read, and a join with one row costs every row. An eighth of all that a batch takes.
 WITH clock AS MATERIALIZED (
