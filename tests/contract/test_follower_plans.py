@@ -2,7 +2,6 @@
 when they are not. Counted in pages, which do not depend on the machine or its load."""
 
 import asyncio
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 
 from nostro.store.database import _COMMITTER
 from nostro.store.queries import SQL
+from tests.contract.planner import Planner
 
 PENDING, TRANSACTIONS, TARGETS, BATCH = 20_000, 20_000, 100, 32
 
@@ -79,32 +79,6 @@ STATEMENTS = {
 }
 
 
-class Prepared:
-    """A connection of the followers' pool that planned its statements when there was nothing."""
-
-    def __init__(self, dsn: str) -> None:
-        self._runner = asyncio.Runner()
-        self._connection: Any = self._runner.run(asyncpg.connect(dsn, server_settings=_COMMITTER))
-        for name, (arguments, _) in STATEMENTS.items():
-            self.run(f"PREPARE {name} AS {SQL[name].rstrip(';')}")
-            self.run("BEGIN")
-            self.explain(name, arguments)
-            self.run("ROLLBACK")
-
-    def run(self, script: str) -> None:
-        self._runner.run(self._connection.execute(script))
-
-    def explain(self, name: str, arguments: list[str]) -> dict[str, Any]:
-        called = f"{name}({', '.join(arguments)})" if arguments else name
-        statement = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE {called}"
-        plan = json.loads(self._runner.run(self._connection.fetchval(statement)))[0]["Plan"]
-        return dict(plan)
-
-    def close(self) -> None:
-        self._runner.run(self._connection.close())
-        self._runner.close()
-
-
 async def _grow(dsn: str) -> None:
     """On a connection of its own: what it sets would make the other plan anew."""
     connection = await asyncpg.connect(dsn)
@@ -115,18 +89,20 @@ async def _grow(dsn: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def prepared(new_database: Any) -> Iterator[Prepared]:
+def prepared(new_database: Any) -> Iterator[Planner]:
+    """A connection of the followers' pool that planned its statements when there was nothing."""
     dsn = new_database()
-    connection = Prepared(dsn)
+    planner = Planner(dsn, _COMMITTER)
+    for name, (arguments, _) in STATEMENTS.items():
+        planner.prepare(name, SQL[name])
+        planner.explain_prepared(name, *arguments)
     asyncio.run(_grow(dsn))
-    yield connection
-    connection.close()
+    yield planner
+    planner.close()
 
 
 @pytest.mark.parametrize("name", STATEMENTS)
-def test_a_plan_made_on_the_first_day_is_good_on_every_other(prepared: Prepared, name: str) -> None:
-    arguments, pages = STATEMENTS[name]
-    prepared.run("BEGIN")
-    plan = prepared.explain(name, arguments)
-    prepared.run("ROLLBACK")
-    assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] <= pages, json.dumps(plan, indent=1)
+def test_a_plan_made_on_the_first_day_is_good_on_every_other(prepared: Planner, name: str) -> None:
+    arguments, most = STATEMENTS[name]
+    _, pages = prepared.explain_prepared(name, *arguments)
+    assert pages <= most, f"{pages} pages"

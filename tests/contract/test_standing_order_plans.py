@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from nostro.store.database import _COMMITTER, _WAITS
-from tests.contract.test_plans import Planner
+from tests.contract.planner import Planner
 
 ORDERS, DUE = 20_000, 200
 

@@ -6,7 +6,7 @@ import pytest
 
 from nostro.store.arrays import bytes_array, plain_array
 from nostro.store.database import _COMMITTER, _WAITS
-from tests.contract.test_plans import Planner
+from tests.contract.planner import Planner
 
 USERS, WEBHOOKS, EVENTS = 2_000, 10_000, 60_000
 
