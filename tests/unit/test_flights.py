@@ -76,7 +76,7 @@ async def test_who_needs_an_account_under_way_stays_while_enough_others_go() -> 
     field = Airfield()
     field.single("ab")
     first, _ = field.set_out()
-    first.is_decided = True
+    field.flights.decided(first)
     field.single("bc", "de", "fg")
     second, _ = field.set_out()
     assert (names(second), second.after) == (["de", "fg"], [])
@@ -86,12 +86,23 @@ async def test_what_follows_on_the_same_accounts_is_worth_it_too() -> None:
     field = Airfield(worth_a_second=3)
     field.single("ab", "ac", "ad")
     first, _ = field.set_out()
-    first.is_decided = True
+    field.flights.decided(first)
     field.single("ae", "af")
     assert field.nobody_sets_out()
     field.single("ag")
     second, _ = field.set_out()
     assert (names(second), second.after, second.is_short) == (["ae", "af", "ag"], [first], True)
+
+
+async def test_who_was_passed_over_goes_as_soon_as_it_is_known_what_the_one_before_will_leave() -> None:
+    field = Airfield(worth_a_second=2)
+    field.single("ab")
+    first, _ = field.set_out()
+    field.single("ac", "ad")
+    assert field.nobody_sets_out()
+    field.flights.decided(first)
+    second, _ = field.set_out()
+    assert (names(second), second.after, second.is_short) == (["ac", "ad"], [first], True)
 
 
 async def test_with_many_about_the_second_batch_is_nearly_as_large_as_the_first() -> None:
@@ -160,7 +171,7 @@ async def test_while_singles_are_about_one_chunk_is_under_way_at_a_time() -> Non
     field = Airfield()
     field.bulk("ab", "cd", "ef")
     first, _ = field.set_out()
-    first.is_decided = True
+    field.flights.decided(first)
     assert field.nobody_sets_out()
 
 
@@ -169,10 +180,10 @@ async def test_bulk_work_alone_has_two_chunks_under_way_and_leaves_the_third_pla
     field.bulk(*["ab"] * 12)
     first, _ = field.set_out()
     assert field.nobody_sets_out()
-    first.is_decided = True
+    field.flights.decided(first)
     second, _ = field.set_out()
     assert (len(names(second)), second.after) == (4, [first])
-    second.is_decided = True
+    field.flights.decided(second)
     assert field.nobody_sets_out()
     field.single("xy")
     assert names(field.set_out()[0]) == ["xy"]
@@ -186,7 +197,7 @@ def two_chunks() -> tuple[Flight, Flight]:
     field.queue.max_batch = 2
     field.bulk("ab", "cd", "ef", "gh")
     first, _ = field.set_out()
-    first.is_decided = True
+    field.flights.decided(first)
     second, _ = field.set_out()
     return first, second
 
@@ -232,7 +243,7 @@ async def test_whoever_is_over_keeps_nobody_in_memory() -> None:
     field = Airfield(worth_a_second=1)
     field.single("ab")
     first, _ = field.set_out()
-    first.is_decided = True
+    field.flights.decided(first)
     field.single("ab")
     second, task = field.set_out()
     field.flights.landed(task)

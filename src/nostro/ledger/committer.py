@@ -226,7 +226,7 @@ class Committer:
 
     def _place_of(self, flight: Flight) -> Place:
         def decided() -> None:
-            flight.is_decided = True
+            self.flights.decided(flight)
             if self.queue:
                 self._wake()
 

@@ -75,6 +75,11 @@ class Flights:
     def add(self, task: "asyncio.Task[None]", flight: Flight) -> None:
         self._flights[task] = flight
 
+    def decided(self, flight: Flight) -> None:
+        """What it will leave is known: those who were passed over because they need its accounts may go now."""
+        flight.is_decided = True
+        self._passed_over = 0
+
     def landed(self, task: "asyncio.Task[None]") -> None:
         self._flights.pop(task).is_over()
         self._passed_over = 0
