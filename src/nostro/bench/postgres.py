@@ -80,6 +80,16 @@ class Postgres:
         row = self.ask("SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn, wal_fpi FROM pg_stat_wal")[0]
         return Wal(int(row[0]), int(row[1]))
 
+    def keep_log_files(self) -> None:
+        """Afterwards the log is written over files that are there, as in a server that has run for a day, and
+        not to new ones, which are filled with zeros first. Ends with a checkpoint."""
+        self.ask(
+            "DO $$ BEGIN FOR file IN 1 .. pg_size_bytes(current_setting('min_wal_size'))"
+            " / pg_size_bytes(current_setting('wal_segment_size'))"
+            " LOOP PERFORM pg_logical_emit_message(false, 'nostro', ''), pg_switch_wal(); END LOOP; END $$"
+        )
+        self.ask("CHECKPOINT")
+
     def ledger_database(self) -> str | None:
         """The database with the ledger's tables; None when there is none."""
         for [database] in self.ask("SELECT datname FROM pg_database WHERE datallowconn ORDER BY datname"):

@@ -41,7 +41,7 @@ def open_venue(target: Target, options: BenchOptions, accounts: int, progress: P
     population = populate(target, options, accounts, progress)
     postgres = find(target.data_dir) if target.data_dir is not None else None
     if postgres is not None:
-        postgres.ask("CHECKPOINT")
+        postgres.keep_log_files()
     return Venue(target, postgres, population, postgres.transactions_stored() if postgres else None)
 
 
