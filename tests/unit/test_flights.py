@@ -1,6 +1,7 @@
 """Which batch may set out beside those under way, and after whom it is written."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -8,8 +9,11 @@ import pytest
 from nostro.domain.ids import ObjectId
 from nostro.ledger.flights import Flight, Flights
 from nostro.ledger.queue import BATCHES_UNTIL_QUIET, Queue, Waiter
+from nostro.store.optimistic import Written
 
 pytestmark = pytest.mark.anyio
+
+WRITTEN = Written(before=6, moment=datetime(2026, 7, 1, tzinfo=UTC), version=70, ctids=["(0,1)"], accounts={})
 
 
 class Airfield:
@@ -208,9 +212,15 @@ async def test_chunks_are_written_in_their_order_even_if_they_have_no_account_in
     waits = asyncio.create_task(second.turn())
     await asyncio.sleep(0)
     assert not waits.done()
+    await first.hand_over(WRITTEN)
+    assert await waits == [WRITTEN]
+    assert await first.turn() == []
+
+
+async def test_who_comes_after_one_that_failed_is_told_so() -> None:
+    first, second = two_chunks()
     first.is_over()
-    assert await waits is True
-    assert await first.turn() is False
+    assert await second.turn() == [None]
 
 
 async def test_whoever_is_after_one_that_is_written_goes_on_before_anyone_is_told_of_that() -> None:
@@ -223,7 +233,7 @@ async def test_whoever_is_after_one_that_is_written_goes_on_before_anyone_is_tol
 
     going_on = asyncio.create_task(go_on())
     await asyncio.sleep(0)
-    await first.hand_over()
+    await first.hand_over(WRITTEN)
     happened.append("told")
     await going_on
     assert happened == ["sent", "told"]
@@ -235,7 +245,7 @@ async def test_nobody_is_waited_for_when_there_is_nobody_after_the_one_that_is_w
     alone, _ = field.set_out()
     happened = []
     asyncio.get_running_loop().call_soon(happened.append, "something else")
-    await alone.hand_over()
+    await alone.hand_over(WRITTEN)
     assert happened == []
 
 

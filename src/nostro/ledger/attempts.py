@@ -40,12 +40,13 @@ Answers = Sequence[tuple[Waiter, Outcome]]
 
 class Place(NamedTuple):
     """Of a batch among those under way. `decided`: called when the next one can be decided on what this one
-    will leave. `turn`: waits until those before it are written, or have failed, and tells whether there were
-    any. `is_over`: called when this one is written; lets whoever is after it go on before it returns."""
+    will leave. `turn`: waits until those before it are written, or have failed, and tells what each has
+    written, None if it failed. `is_over`: called when this one is written; lets whoever is after it go on
+    before it returns."""
 
     decided: Callable[[], None]
-    turn: Callable[[], Awaitable[bool]]
-    is_over: Callable[[], Awaitable[None]]
+    turn: Callable[[], Awaitable[Sequence[Written | None]]]
+    is_over: Callable[[Written], Awaitable[None]]
 
 
 class SomeoneLeft(Exception):
@@ -101,25 +102,25 @@ class Attempts:
                 return []
             place.decided()
             prepared = optimistic.prepared(books, basis)
-            await self._turn(place, basis, seen)
+            await self._turn(place, basis, seen, prepared)
             written = await self._write(connection, answers, basis, prepared)
         except BaseException:
             self.heads.forget(usual.heads)
             raise
-        for head, ctid in zip(prepared.heads, written.ctids, strict=True):
-            head.version, head.ctid = written.version, ctid
-        for account in books.moved:
-            basis.heads[account].moved_at = written.moment
+        await place.is_over(written)
+        written.tell(basis.heads, books)
         self.heads.was_right()
-        await place.is_over()
-        written.tell(books)
         self.recent.add(books)
         return answers
 
-    async def _turn(self, place: Place, basis: Basis, seen: int) -> None:
+    async def _turn(self, place: Place, basis: Basis, seen: int, prepared: Prepared) -> None:
         """Afterwards those before it are written; if one failed, what it left is no longer remembered."""
-        if await place.turn() and not self.heads.has(basis.heads, since=seen):
+        others = await place.turn()
+        if others and not self.heads.has(basis.heads, since=seen):
             raise SomeoneFailed
+        for written in others:
+            if written is not None:
+                prepared.follow(written)
 
     def _decide(self, usual: Usual, *, together: bool) -> tuple[Answers, Books, Basis]:
         waiters, heads, callers = usual
@@ -207,10 +208,12 @@ def _is_limited(waiter: Waiter, heads: dict[ObjectId, Head]) -> bool:
 
 def _may_happen_now(answers: Answers) -> None:
     """Called before the last word is sent. Raises `SomeoneLeft`."""
-    if any(waiter.answer.done() for waiter, _ in answers):
-        raise SomeoneLeft
+    for waiter, _ in answers:
+        if waiter.answer.done():
+            raise SomeoneLeft
     for waiter, outcome in answers:
-        waiter.may_have_happened |= not isinstance(outcome, NostroError)
+        if isinstance(outcome, Posted):
+            waiter.may_have_happened = True
 
 
 def _as_it_happened(waiter: Waiter, outcome: Outcome, books: Books) -> Outcome:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from nostro.domain.ids import ObjectId
 from nostro.ledger.queue import Batch, Queue, accounts_of
+from nostro.store.optimistic import Written
 
 MOST_IN_FLIGHT = 2
 # To PostgreSQL a batch costs as much as eight transfers before there is one in it.
@@ -27,7 +28,8 @@ class Flight:
     """A batch under way, and the accounts that it names.
 
     `after`: those that are to be written before it. `is_short`: its next attempt goes the short way.
-    `is_decided`: what it will leave is known, so that the next one can be decided on that.
+    `is_decided`: what it will leave is known, so that the next one can be decided on that. `written`: what
+    became known when it was written the short way.
     """
 
     batch: Batch
@@ -35,19 +37,21 @@ class Flight:
     after: "list[Flight]"
     is_short: bool = False
     is_decided: bool = False
+    written: Written | None = None
     _over: asyncio.Event = field(default_factory=asyncio.Event)
     _is_awaited: bool = False
 
-    async def turn(self) -> bool:
-        """Wait until those before it are written, or have failed for good; False if there were none."""
+    async def turn(self) -> list[Written | None]:
+        """Wait until those before it are written, or have failed for good, and tell what each has written."""
         for other in self.after:
             other._is_awaited = True
             await other._over.wait()
-        return bool(self.after)
+        return [other.written for other in self.after]
 
-    async def hand_over(self) -> None:
+    async def hand_over(self, written: Written) -> None:
         """It is written. Whoever is after it is sent to the database before anyone is told here, because the
         database has nothing to do meanwhile."""
+        self.written = written
         self.is_over()
         if self._is_awaited:
             await asyncio.sleep(0)

@@ -76,24 +76,39 @@ class Basis(NamedTuple):
 
 class Prepared(NamedTuple):
     """The one statement and its parameters, but for what the batches before it will tell: the latest time that
-    any of its accounts was moved at, $1, their versions, $3, and where they lie, $34; all of it stands in
-    their `heads`."""
+    any of its accounts was moved at, $1, their `versions`, $3, and where they lie, the `ctids`, $34. Those two
+    are as far as is known now, in the order of the `accounts`."""
 
     statement: str
-    heads: Sequence[Head]
     parameters: list[Any]
+    accounts: Mapping[ObjectId, int]
+    versions: list[int]
+    ctids: list[str]
+
+    def follow(self, written: "Written") -> None:
+        """A batch before it has moved some of its accounts. Few of a large batch's, and only those are looked
+        at, because PostgreSQL has nothing to do meanwhile."""
+        self.parameters[0] = max(self.parameters[0], written.moment)
+        for account in self.accounts.keys() & written.accounts.keys():
+            nth = self.accounts[account]
+            self.versions[nth] = written.version
+            self.ctids[nth] = written.ctids[written.accounts[account]]
 
 
 class Written(NamedTuple):
     """What became known when a batch was written: its transactions follow the position `before`, all at one
-    `moment`; its heads are at `version` from now on, and lie at `ctids`, in the order of the statement's."""
+    `moment`; its `accounts` are at `version` from now on, and lie at `ctids`, in their order."""
 
     before: int
     moment: datetime
     version: int
     ctids: Sequence[str]
+    accounts: Mapping[ObjectId, int]
 
-    def tell(self, books: Books) -> None:
+    def tell(self, heads: Mapping[ObjectId, Head], books: Books) -> None:
+        for account, ctid in zip(self.accounts, self.ctids, strict=True):
+            head = heads[account]
+            head.version, head.ctid, head.moved_at = self.version, ctid, self.moment
         books.happened_at(self.moment)
         for position, transaction in enumerate(books.transactions, start=self.before + 1):
             transaction.position = position
@@ -132,7 +147,14 @@ def prepared(books: Books, basis: Basis) -> Prepared:
         None,
     ]
     statement = _with_holds() if books.continued else SQL["write_if_unchanged"]
-    return Prepared(statement, [basis.heads[account] for account in ids], parameters)
+    heads = [basis.heads[account] for account in ids]
+    return Prepared(
+        statement,
+        parameters,
+        {account: nth for nth, account in enumerate(ids)},
+        [head.version for head in heads],
+        [head.ctid for head in heads],
+    )
 
 
 async def write_if_unchanged(connection: Connection, prepared: Prepared) -> Written:
@@ -140,12 +162,11 @@ async def write_if_unchanged(connection: Connection, prepared: Prepared) -> Writ
 
     Raises what the driver raises: `is_stale` tells whether something has changed.
     """
-    statement, heads, parameters = prepared
-    parameters[0] = max([parameters[0], *[head.moved_at for head in heads]])
-    parameters[2] = plain_array([head.version for head in heads])
-    parameters[33] = word_array([head.ctid for head in heads])
-    before, moment, version, ctids = await connection.fetchrow(statement, *parameters)
-    return Written(before, moment, version, words_of(ctids))
+    statement, parameters, accounts, versions, ctids = prepared
+    parameters[2] = plain_array(versions)
+    parameters[33] = word_array(ctids)
+    before, moment, version, lying = await connection.fetchrow(statement, *parameters)
+    return Written(before, moment, version, words_of(lying), accounts)
 
 
 def _with_holds() -> str:
