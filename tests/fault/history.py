@@ -19,7 +19,7 @@ import httpx2
 
 PATIENCE_S = 20.0
 # Answers that say nothing was done. Everything else that is not a success may have happened.
-_NOTHING_DONE = {"database_unavailable", "overloaded"}
+_NOTHING_DONE = {"database_unavailable", "overloaded", "storage_full"}
 
 Row = tuple[str, str, str, str, int]  # key, id, from, to, amount in minor units
 

@@ -42,7 +42,6 @@ LEAVES_IT_OPEN = {
     "40003": asyncpg.StatementCompletionUnknownError,
     "55P03": asyncpg.LockNotAvailableError,
     "57014": asyncpg.QueryCanceledError,
-    "53100": asyncpg.DiskFullError,
     "25006": asyncpg.ReadOnlySQLTransactionError,
     "0A000": asyncpg.InvalidCachedStatementError,
 }
@@ -171,6 +170,31 @@ async def test_what_fails_for_as_long_as_anybody_waits_is_answered_503(
     committer.deadline_s = 5
     again = await send(ledger, token_of(ann), source, target, "10", "rent")
     assert codes([again]) == {"replayed" if may_have_happened else "posted": 1}
+    assert await bank.balance(target) == 1000
+
+
+@pytest.mark.parametrize(
+    ("way", "call"),
+    [*itertools.product(["under the lock"], range(1, 5)), ("if unchanged", 1), ("if unchanged", 3)],
+)
+async def test_without_room_everyone_is_told_so_and_nothing_was_done(
+    ledger: Ledger, plant: Callable[[Faults], None], way: str, call: int
+) -> None:
+    bank = await Bank.open(ledger)
+    ann = await bank.person()
+    source, target = await bank.account(ann, 1000), await bank.account(ann)
+    committer = ledger.transfers.committer
+    committer.optimistic = way == "if unchanged"
+    committer.attempts.heads = Heads()
+    faults = Faults(asyncpg.DiskFullError, ends=False)
+    faults.failing = lambda number: number >= call
+    plant(faults)
+    outcomes = await asyncio.gather(
+        *(send(ledger, token_of(ann), source, target, "10", key) for key in ("rent", "food"))
+    )
+    assert codes(outcomes) == {"storage_full": 2}
+    faults.failing = lambda _: False
+    assert codes([await send(ledger, token_of(ann), source, target, "10", "rent")]) == {"posted": 1}
     assert await bank.balance(target) == 1000
 
 

@@ -18,7 +18,8 @@
     │                             AmountOverflow · GroupRefused · PreconditionFailed (412)
     ├── Missing 404               NotFound ─ UnknownAccount, UnknownWebhook · MethodNotAllowed (405)
     ├── Oversized                 BodyTooLarge (413) · UnsupportedMediaType (415) · HeadersTooLarge (431)
-    └── Unavailable 503           Overloaded · StreamsFull · DatabaseUnavailable · OutcomeUnknown  (retryable)
+    └── Unavailable 503           Overloaded · StreamsFull · DatabaseUnavailable · StorageFull · OutcomeUnknown
+                                  (retryable)
 
 `PRECEDENCE` is the published order: of all refusals that apply to a transfer the first is the answer
 (tests/contract/test_refusals.py has a row per code). Amounts in an error are integers in minor units of its
@@ -503,6 +504,11 @@ class StreamsFull(Unavailable):
 class DatabaseUnavailable(Unavailable):
     code = "database_unavailable"
     title = "The database cannot be reached; nothing was done, try again"
+
+
+class StorageFull(Unavailable):
+    code = "storage_full"
+    title = "The database has no room left; nothing was done, try again later"
 
 
 class OutcomeUnknown(Unavailable):

@@ -26,7 +26,7 @@ from nostro.embedded.sockets import accepts_connections, prepare_socket_dir
 
 OnEvent = Callable[[str, Mapping[str, Any]], None]
 
-LONGEST_PAUSE = 10.0  # seconds between two attempts to restart
+LONGEST_PAUSE = 5.0  # seconds between two attempts to restart
 LOG_CHECK_INTERVAL = 60.0
 
 # Fast shutdown first. Quit leaves recovery to the next start; kill is for a server that was stopped or hangs.

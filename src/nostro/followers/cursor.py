@@ -15,7 +15,7 @@ from nostro.followers.frame import Event, Follower, Idler, Terms
 from nostro.followers.live_end import Journal
 from nostro.store import followers
 from nostro.store.database import Connection, Database
-from nostro.store.failures import is_connection_lost, is_transient
+from nostro.store.failures import is_passing
 
 log = structlog.get_logger(__name__)
 
@@ -115,7 +115,7 @@ class Cursor:
             async with connection.transaction():
                 return await self._deliver(connection, [event])
         except Exception as error:
-            if is_connection_lost(error) or is_transient(error) or isinstance(error, Unavailable):
+            if is_passing(error) or isinstance(error, Unavailable):
                 raise
             name, reason = self._follower.name, f"it could not take the event ({type(error).__name__})"
             log.exception("event_set_aside", follower=name, position=event.position)

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from nostro.domain.books import Outcome, Policy
-from nostro.domain.errors import NostroError, OutcomeUnknown, Overloaded
+from nostro.domain.errors import NostroError, OutcomeUnknown, Overloaded, StorageFull
 from nostro.domain.ids import ObjectId
 from nostro.domain.requests import Request
 from nostro.ledger.attempts import Answers, Attempts, Place, SomeoneFailed, SomeoneLeft
@@ -31,7 +31,7 @@ from nostro.ledger.queue import Batch, Queue, Share, Waiter, Whole
 from nostro.ledger.recent import Recent
 from nostro.store import journal
 from nostro.store.database import Database
-from nostro.store.failures import is_connection_lost, is_transient
+from nostro.store.failures import is_connection_lost, is_passing, is_storage_full
 
 log = structlog.get_logger(__name__)
 
@@ -184,7 +184,9 @@ class Committer:
             except Exception as error:
                 if was_short and not is_connection_lost(error):
                     continue
-                if is_transient(error) or is_connection_lost(error):
+                if is_storage_full(error):
+                    _tell_that_there_is_no_room(batch)
+                if is_passing(error):
                     log.warning("batch_repeated", reason=type(error).__name__, requests=len(batch.waiters))
                     await asyncio.sleep(pause)
                     pause = min(pause * 2, _LONGEST_PAUSE_S)
@@ -237,6 +239,13 @@ class Committer:
         if self.database.committers_lost != self._lost:
             self._lost = self.database.committers_lost
             self.attempts.heads.forget_everything()
+
+
+def _tell_that_there_is_no_room(batch: Batch) -> None:
+    """All but those of a COMMIT that was lost before: of them there is still something to learn."""
+    for waiter in batch.waiters:
+        if not waiter.may_have_happened:
+            waiter.settle(StorageFull())
 
 
 def _still_waiting(batch: Batch) -> Batch:

@@ -23,6 +23,7 @@ from nostro.domain.errors import (
     NostroError,
     NotFound,
     NotSystemUser,
+    StorageFull,
     TokenInvalid,
     TokenMissing,
     TokenRevoked,
@@ -71,7 +72,7 @@ def _implied(method: str, path: str, described: Description) -> Iterator[NostroE
         # A path of more than a kilobyte is nowhere.
         yield NotFound()
     if described.needs_database:
-        yield DatabaseUnavailable()
+        yield from (DatabaseUnavailable(), StorageFull())
     yield NostroError()
 
 
