@@ -30,8 +30,9 @@ class Gate:
         return seen
 
     async def holds(self, number: int) -> None:
-        for _ in range(number):
-            await self._held.acquire()
+        async with asyncio.timeout(10):
+            for _ in range(number):
+                await self._held.acquire()
 
     def open(self) -> None:
         self._open.set()
