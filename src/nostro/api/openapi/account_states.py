@@ -5,8 +5,8 @@ from typing import Final
 from nostro.api.account_states import VERBS
 from nostro.api.openapi.accounts import NO_ID, PAGE_FIELDS, PAGE_RULE, TAG
 from nostro.api.openapi.description import Access, Body, Description, Descriptions, Success
+from nostro.api.openapi.fields import NAME, TEXT, list_of, ref
 from nostro.api.openapi.samples import FROZEN_ACCOUNT, FROZEN_EVENT
-from nostro.api.openapi.schemas import NAME, TEXT, list_of, ref
 from nostro.api.paths import ACCOUNTS
 from nostro.domain.account import AccountStatus
 from nostro.domain.errors import (

@@ -4,14 +4,7 @@ from typing import Final
 
 from nostro.api.dialects import Dialect
 from nostro.api.openapi.description import Access, Body, Description, Descriptions, Json, Success
-from nostro.api.openapi.samples import (
-    ANN,
-    ANN_ACCOUNT,
-    ANN_ACCOUNT_ID,
-    DESCRIBED_ACCOUNT,
-    NEW_ACCOUNT,
-)
-from nostro.api.openapi.schemas import (
+from nostro.api.openapi.fields import (
     COUNT,
     CURRENCY,
     DESCRIPTION,
@@ -21,6 +14,13 @@ from nostro.api.openapi.schemas import (
     REFERENCE,
     list_of,
     ref,
+)
+from nostro.api.openapi.samples import (
+    ANN,
+    ANN_ACCOUNT,
+    ANN_ACCOUNT_ID,
+    DESCRIBED_ACCOUNT,
+    NEW_ACCOUNT,
 )
 from nostro.api.paths import ACCOUNTS
 from nostro.domain.errors import (

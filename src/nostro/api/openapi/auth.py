@@ -3,8 +3,8 @@
 from typing import Final
 
 from nostro.api.openapi.description import Access, Body, Description, Descriptions, Json, Success
+from nostro.api.openapi.fields import ANY_EMAIL, ANY_PASSWORD, EMAIL, NAME, PASSWORD, TEXT, ref
 from nostro.api.openapi.samples import ANN, TOKEN
-from nostro.api.openapi.schemas import ANY_EMAIL, ANY_PASSWORD, EMAIL, NAME, PASSWORD, TEXT, ref
 from nostro.domain.errors import (
     EmailTaken,
     InvalidField,

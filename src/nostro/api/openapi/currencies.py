@@ -3,8 +3,8 @@
 from typing import Final
 
 from nostro.api.openapi.description import Access, Body, Description, Descriptions, Json, Success
+from nostro.api.openapi.fields import NAME, list_of, ref
 from nostro.api.openapi.samples import POINTS, RUPEES_TO_DOLLARS
-from nostro.api.openapi.schemas import NAME, list_of, ref
 from nostro.domain.errors import (
     CurrencyTaken,
     InvalidField,

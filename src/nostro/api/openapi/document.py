@@ -25,10 +25,12 @@ from nostro.api.openapi import (
     webhooks,
 )
 from nostro.api.openapi.description import Access, Body, Description, Descriptions, Json, Page, Success
+from nostro.api.openapi.fields import TEXT, TRUE, record
 from nostro.api.openapi.overview import OVERVIEW, TAGS
+from nostro.api.openapi.parameters import PARAMETERS
 from nostro.api.openapi.refusals import responses_of
 from nostro.api.openapi.samples import ANN_ACCOUNT_ID
-from nostro.api.openapi.schemas import PARAMETERS, SCHEMAS, TEXT, TRUE, record
+from nostro.api.openapi.schemas import SCHEMAS
 from nostro.api.paths import canonical
 from nostro.settings import DialectName
 

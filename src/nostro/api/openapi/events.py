@@ -4,8 +4,8 @@ from typing import Final
 
 from nostro.api.event_schemas import EVENT_TYPES, schema_document
 from nostro.api.openapi.description import Access, Description, Descriptions, Success
+from nostro.api.openapi.fields import COUNT, TEXT, ref
 from nostro.api.openapi.samples import EVENT, FOLLOWER, plain
-from nostro.api.openapi.schemas import COUNT, TEXT, ref
 from nostro.domain.errors import InvalidField, NotFound, NotOperator
 
 _TAG: Final = "Events"

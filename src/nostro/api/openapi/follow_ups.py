@@ -3,6 +3,7 @@
 from typing import Final
 
 from nostro.api.openapi.description import Access, Body, Description, Descriptions, Json
+from nostro.api.openapi.fields import DESCRIPTION, EXPIRES_IN, KEY, ref
 from nostro.api.openapi.samples import (
     ANN_ACCOUNT_ID,
     CAPTURE,
@@ -12,7 +13,6 @@ from nostro.api.openapi.samples import (
     REVERSAL,
     VOID,
 )
-from nostro.api.openapi.schemas import DESCRIPTION, EXPIRES_IN, KEY, ref
 from nostro.api.openapi.terms import FOLLOW_UP, MORE_TERMS
 from nostro.api.openapi.transactions import ASKED, JUDGED, MOVED, ONCE, posted
 from nostro.api.paths import EXCHANGE, TRANSACTIONS

@@ -4,8 +4,8 @@ from typing import Final
 
 from nostro.api.history import cursors, entry_document
 from nostro.api.openapi.description import Access, Description, Descriptions, Json, Success
+from nostro.api.openapi.fields import CURRENCY, TEXT, list_of, record, ref
 from nostro.api.openapi.samples import ANN_ACCOUNT_ID, ANN_ID, BOB_ACCOUNT_ID, NOON, RENT, RUPEE, plain
-from nostro.api.openapi.schemas import CURRENCY, TEXT, list_of, record, ref
 from nostro.api.paths import ACCOUNTS
 from nostro.domain.errors import (
     InvalidAmount,

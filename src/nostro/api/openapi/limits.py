@@ -2,8 +2,9 @@
 
 from nostro.api.openapi.accounts import NO_ID, TAG
 from nostro.api.openapi.description import Access, Body, Description, Descriptions, Success
+from nostro.api.openapi.fields import CURRENCY, ref
 from nostro.api.openapi.samples import LIMITS
-from nostro.api.openapi.schemas import CURRENCY, GIVEN_LIMITS, ref
+from nostro.api.openapi.schemas import GIVEN_LIMITS
 from nostro.api.paths import ACCOUNTS
 from nostro.domain.errors import (
     InvalidAmount,

@@ -4,8 +4,8 @@ from typing import Final
 
 from nostro.api.mail import preferences_document
 from nostro.api.openapi.description import Access, Body, Description, Descriptions, Json, Page, Success
+from nostro.api.openapi.fields import COUNT, TEXT, list_of, record, ref
 from nostro.api.openapi.samples import ANN
-from nostro.api.openapi.schemas import COUNT, TEXT, list_of, record, ref
 from nostro.api.paths import MAIL_PREFERENCES
 from nostro.domain.errors import InvalidField, InvalidUnsubscribeLink, NotFound
 from nostro.domain.mail import OPTIONAL_KINDS, DigestFrequency, MailKind, MailPreferences

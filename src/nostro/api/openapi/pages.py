@@ -4,7 +4,7 @@ from typing import Final
 
 from nostro import __version__
 from nostro.api.openapi.description import Description, Descriptions, Page, Success
-from nostro.api.openapi.schemas import TEXT
+from nostro.api.openapi.fields import TEXT
 from nostro.domain.errors import InsufficientFunds, NotFound
 
 _TAG: Final = "Service"

@@ -4,9 +4,9 @@ from typing import Final
 
 from nostro.api.openapi.accounts import PAGE_FIELDS, PAGE_RULE
 from nostro.api.openapi.description import Access, Body, Description, Descriptions, Json, Success
+from nostro.api.openapi.fields import CURRENCY, NAME, TEXT, list_of, record, ref
 from nostro.api.openapi.history import BOUND
 from nostro.api.openapi.samples import NOON, OPERATOR_ID, plain
-from nostro.api.openapi.schemas import CURRENCY, NAME, TEXT, list_of, record, ref
 from nostro.api.periods import event_document, period_document
 from nostro.domain.errors import (
     InvalidField,

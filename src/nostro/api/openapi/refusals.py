@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from nostro.api.dialects import Dialect
 from nostro.api.openapi.description import Access, Description, Json
-from nostro.api.openapi.schemas import ref
+from nostro.api.openapi.fields import ref
 from nostro.api.problems import problem
 from nostro.domain.errors import (
     BodyTooLarge,

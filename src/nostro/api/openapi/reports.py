@@ -3,10 +3,10 @@
 from typing import Final
 
 from nostro.api.openapi.description import Access, Description, Descriptions, Json, Success
+from nostro.api.openapi.fields import COUNT, CURRENCY, TEXT, list_of, record, ref
 from nostro.api.openapi.history import BOUND, CURSORS, MOMENT, query_parameter
 from nostro.api.openapi.periods import PERIOD_EVENT
 from nostro.api.openapi.samples import ANN_ID, BOB_ACCOUNT_ID, NOON, RENT, RUPEE, plain
-from nostro.api.openapi.schemas import COUNT, CURRENCY, TEXT, list_of, record, ref
 from nostro.api.reports import restated_document, trial_balance_document
 from nostro.domain.errors import (
     InvalidCursor,

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from nostro.api.openapi.description import Access, Body, Description, Descriptions, Json, Success
+from nostro.api.openapi.fields import COUNT, CURRENCY, DESCRIPTION, KEY, TEXT, list_of, record, ref
 from nostro.api.openapi.samples import ANN_ACCOUNT_ID, ANN_ID, BOB_ACCOUNT_ID, TRANSFER_ID, plain
-from nostro.api.openapi.schemas import COUNT, CURRENCY, DESCRIPTION, KEY, TEXT, list_of, record, ref
 from nostro.api.paths import STANDING_ORDERS
 from nostro.api.standing_orders import MOST_UPCOMING, USUAL_UPCOMING, order_document, run_document
 from nostro.domain.errors import (

@@ -1,7 +1,7 @@
 """What a transfer may say beyond accounts, amount and key, as schemas (api/terms.py reads it)."""
 
 from nostro.api.openapi.description import Json
-from nostro.api.openapi.schemas import DESCRIPTION, EXPIRES_IN, KEY, METADATA, REFERENCE, ref
+from nostro.api.openapi.fields import DESCRIPTION, EXPIRES_IN, KEY, METADATA, REFERENCE, ref
 from nostro.domain.requests import MOST_LEGS
 
 _FLAG: Json = {"type": ["boolean", "null"]}

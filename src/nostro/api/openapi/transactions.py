@@ -6,6 +6,7 @@ from nostro.api.bulk import MOST_TOGETHER, MOST_TRANSFERS
 from nostro.api.history import cursors
 from nostro.api.openapi.accounts import PAGE_FIELDS, PAGE_RULE
 from nostro.api.openapi.description import Access, Body, Description, Descriptions, Json, Success
+from nostro.api.openapi.fields import COUNT, KEY, TRUE, list_of, ref
 from nostro.api.openapi.history import CURSORS, FILTER_PARAMETERS, FILTER_RULES
 from nostro.api.openapi.samples import (
     ANN_ACCOUNT_ID,
@@ -16,15 +17,7 @@ from nostro.api.openapi.samples import (
     SHOP_ACCOUNT_ID,
     TRANSFER,
 )
-from nostro.api.openapi.schemas import (
-    COUNT,
-    KEY,
-    OPTIONAL_TRANSACTION_FIELDS,
-    TRANSACTION_FIELDS,
-    TRUE,
-    list_of,
-    ref,
-)
+from nostro.api.openapi.schemas import OPTIONAL_TRANSACTION_FIELDS, TRANSACTION_FIELDS
 from nostro.api.openapi.terms import MORE_TERMS, TRANSFER_BODY
 from nostro.api.paths import BULK, INITIAL_FUNDS, TRANSACTIONS
 from nostro.domain.errors import (

@@ -4,7 +4,7 @@ from typing import Final
 
 from nostro.api.openapi.accounts import PAGE_FIELDS, PAGE_RULE
 from nostro.api.openapi.description import Access, Body, Description, Descriptions, Json, Success
-from nostro.api.openapi.schemas import COUNT, DESCRIPTION, EVENT_PATTERNS, TEXT, WEBHOOK_URL, list_of, ref
+from nostro.api.openapi.fields import COUNT, DESCRIPTION, EVENT_PATTERNS, TEXT, WEBHOOK_URL, list_of, ref
 from nostro.api.openapi.webhook_samples import ATTEMPT, DELIVERY, ROTATED_WEBHOOK, SECRET, WEBHOOK
 from nostro.api.paging import LARGEST_POSITION
 from nostro.api.paths import WEBHOOKS
