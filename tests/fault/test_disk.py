@@ -122,25 +122,27 @@ def filled(disk: Path) -> Iterator[None]:
 @contextmanager
 def failing(scene: Scene, what: str) -> Iterator[None]:
     """Inside, system calls of the server fail, each process's own as `what` says."""
-    attached = [
-        argument for pid in processes_in(data_dir_of(scene.service) / "pg") for argument in ("-p", str(pid))
-    ]
-    command = [
-        "strace",
-        "-f",
-        "-qq",
-        "-o",
-        str(scene.history.path.parent / "strace"),
-        "-e",
-        f"inject={what}",
-        *attached,
-    ]
-    tracer = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    pids = processes_in(data_dir_of(scene.service) / "pg")
+    attached = [argument for pid in pids for argument in ("-p", str(pid))]
+    log = scene.history.path.with_name("strace")
+    tracer = subprocess.Popen(
+        ["strace", "-f", "-qq", "-o", str(log), "-e", f"inject={what}", *attached], stderr=subprocess.DEVNULL
+    )
     try:
+        until(lambda: tracer.poll() is not None or all(map(is_traced, pids)))
+        if tracer.poll() is not None:
+            pytest.skip("nothing can be traced here")
         yield
     finally:
         tracer.terminate()
         tracer.wait()
+
+
+def is_traced(pid: int) -> bool:
+    try:
+        return "TracerPid:\t0\n" not in Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return True  # it has ended meanwhile
 
 
 def refusals_in(scene: Scene) -> set[str]:
