@@ -6,6 +6,7 @@ A number is kept as the text it was written in, so that an amount never passes t
 import json
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import NoReturn
 
 import msgspec
@@ -30,6 +31,7 @@ Fields = dict[str, msgspec.Raw]
 
 _decode_fields = msgspec.json.Decoder(Fields).decode
 _JSON_TYPE = re.compile(r"application/(?:json|[\w.+-]+\+json)\s*(?:;|$)", re.IGNORECASE)
+_NUMBER = re.compile(rb"-?(?:0|[1-9]\d{0,17})(?:\.\d{1,17})?(?:[eE][+-]?\d{1,2})?")
 _EMPTY = frozenset({b"null", b'""', b"0", b"false"})
 
 
@@ -147,6 +149,24 @@ def number_text_of(fields: Fields, name: str) -> str | None:
     """What is written for a number, bare or as a string, unjudged; None when absent or null."""
     said = string_of(fields, name)
     return said.decode("ascii", "replace") if isinstance(said, bytes) else None if said is None else str(said)
+
+
+def whole(raw: bytes) -> int | None:
+    """The whole number that a JSON value writes: 7, 7.0 and 70e-1 are one. None if it is not one, or is longer
+    than any that is asked for here."""
+    value = Decimal(raw.decode()) if _NUMBER.fullmatch(raw) else None
+    return int(value) if value is not None and value == value.to_integral_value() else None
+
+
+def whole_number_of(fields: Fields, name: str, least: int, most: int) -> int | None:
+    """None when absent or null; raises `InvalidField`."""
+    raw = bytes(fields.get(name, b"null"))
+    if raw == b"null":
+        return None
+    number = whole(raw)
+    if number is None or not least <= number <= most:
+        raise InvalidField(name, f"must be a whole number from {least} to {most}")
+    return number
 
 
 def amount_of(fields: Fields, name: str = "amount") -> Amount:

@@ -4,7 +4,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from nostro.api.bodies import number_text_of, read_fields, require, text_of
+from nostro.api.bodies import number_text_of, read_fields, require, text_of, whole
 from nostro.api.desk import Desk
 from nostro.api.documents import Document, json_answer
 from nostro.domain.errors import InvalidField, MissingField
@@ -13,8 +13,6 @@ from nostro.domain.ids import show_id
 from nostro.domain.money import parse_rate, show_rate
 from nostro.ledger.currencies import MOST_PLACES
 from nostro.store.currencies import CurrencyRow, RateRow
-
-_EXPONENTS = {str(number).encode(): number for number in range(MOST_PLACES + 1)}
 
 
 async def list_currencies(request: Request, desk: Desk) -> Response:
@@ -27,8 +25,8 @@ async def register_currency(request: Request, desk: Desk) -> Response:
     user = await desk.user(request)
     fields = await read_fields(request)
     require(fields, "code", "name")
-    exponent = _EXPONENTS.get(bytes(fields.get("exponent", b"")))
-    if exponent is None:
+    exponent = whole(bytes(fields.get("exponent", b"")))
+    if exponent is None or not 0 <= exponent <= MOST_PLACES:
         raise InvalidField("exponent", f"must be a whole number from 0 to {MOST_PLACES}")
     row = await desk.ledger.currencies.register(
         user, text_of(fields, "code"), exponent, text_of(fields, "name")

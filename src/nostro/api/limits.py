@@ -3,7 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from nostro.api.bodies import Fields, number_text_of, read_fields, text_of
+from nostro.api.bodies import Fields, number_text_of, read_fields, text_of, whole
 from nostro.api.desk import Desk
 from nostro.api.documents import Document, json_answer, number
 from nostro.domain.event import shown_time
@@ -40,7 +40,10 @@ async def _set(request: Request, desk: Desk, *, all_of_them: bool) -> Response:
 
 def _wish(fields: Fields, name: str) -> Limit | None:
     text = number_text_of(fields, name)
-    return None if text is None else parse_limit(text, name)
+    if text is None:
+        return None
+    count = whole(bytes(fields[name])) if name == "hourly" else None
+    return parse_limit(text if count is None else str(count), name)
 
 
 def limits_document(row: AccountRow, found: LimitsRow) -> Document:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import TypeVar
 
-from nostro.api.bodies import Fields, amount_of, key_of, parse_fields, string_of, text_of
+from nostro.api.bodies import Fields, amount_of, key_of, parse_fields, string_of, text_of, whole_number_of
 from nostro.api.details import description_of
 from nostro.api.sent import require_money_fields
 from nostro.domain.errors import InvalidField
@@ -30,7 +30,6 @@ from nostro.ledger.standing_orders import Changes, Kept, OrderTerms
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _SCHEDULES = ("at", "cron", "everyDays", "everyMonths")
 _MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})", re.ASCII)
-_WHOLE = re.compile(rb"0|[1-9][0-9]{0,8}")
 
 Choice = TypeVar("Choice", bound=Enum)
 
@@ -46,7 +45,7 @@ def order_of(fields: Fields, header_keys: Sequence[str], *, dry_run: bool) -> Or
     starts = moment_of(fields, "startsAt")
     if at is not None and starts is not None:
         raise InvalidField("startsAt", "is not for an order that is due once")
-    day = whole_of(fields, "dayOfMonth", 1, 31)
+    day = whole_number_of(fields, "dayOfMonth", 1, 31)
     if day is not None and given != ["everyMonths"]:
         raise InvalidField("dayOfMonth", "is for everyMonths")
     return OrderTerms(
@@ -56,13 +55,13 @@ def order_of(fields: Fields, header_keys: Sequence[str], *, dry_run: bool) -> Or
         key="" if dry_run else key_of(fields, header_keys),
         at=at,
         cron=valid_cron(text_of(fields, "cron")) if cron is not None else None,
-        every_days=whole_of(fields, "everyDays", 1, LONGEST_STEP_DAYS),
-        every_months=whole_of(fields, "everyMonths", 1, LONGEST_STEP_MONTHS),
+        every_days=whole_number_of(fields, "everyDays", 1, LONGEST_STEP_DAYS),
+        every_months=whole_number_of(fields, "everyMonths", 1, LONGEST_STEP_MONTHS),
         day_of_month=day,
         zone=_zone(fields),
         starts=starts,
         ends=moment_of(fields, "endsAt"),
-        times=whole_of(fields, "times", 1, MOST_TIMES),
+        times=whole_number_of(fields, "times", 1, MOST_TIMES),
         retry=retry_of(fields, Retry()) or Retry(),
         catch_up=choice_of(fields, "catchUp", CatchUp) or CatchUp.ALL,
         description=description_of(fields),
@@ -74,7 +73,7 @@ def changes_of(fields: Fields) -> Changes:
     return Changes(
         amount=None if _is_absent(fields, "amount") else amount_of(fields),
         ends=moment_of(fields, "endsAt") if "endsAt" in fields else Kept.KEPT,
-        times=whole_of(fields, "times", 1, MOST_TIMES) if "times" in fields else Kept.KEPT,
+        times=whole_number_of(fields, "times", 1, MOST_TIMES) if "times" in fields else Kept.KEPT,
         retry=retry_of(fields, None),
         catch_up=choice_of(fields, "catchUp", CatchUp),
     )
@@ -102,16 +101,6 @@ def moment_of(fields: Fields, name: str) -> datetime | None:
     return moment.astimezone(UTC)
 
 
-def whole_of(fields: Fields, name: str, least: int, most: int) -> int | None:
-    """A whole number; None when absent or null."""
-    if _is_absent(fields, name):
-        return None
-    raw = bytes(fields[name])
-    if not _WHOLE.fullmatch(raw) or not least <= int(raw) <= most:
-        raise InvalidField(name, f"must be a whole number from {least} to {most}")
-    return int(raw)
-
-
 def retry_of(fields: Fields, otherwise: Retry | None) -> Retry | None:
     """`retry`, what it leaves out as `Retry` has it; `otherwise` when absent or null."""
     if _is_absent(fields, "retry"):
@@ -120,8 +109,8 @@ def retry_of(fields: Fields, otherwise: Retry | None) -> Retry | None:
     if raw[:1] != b"{":
         raise InvalidField("retry", "must be an object with maxAttempts and intervalMinutes")
     said, usual = parse_fields(raw), Retry()
-    attempts = whole_of(said, "maxAttempts", 1, MOST_ATTEMPTS)
-    minutes = whole_of(said, "intervalMinutes", 1, LONGEST_RETRY_MINUTES)
+    attempts = whole_number_of(said, "maxAttempts", 1, MOST_ATTEMPTS)
+    minutes = whole_number_of(said, "intervalMinutes", 1, LONGEST_RETRY_MINUTES)
     return Retry(attempts or usual.attempts, minutes or usual.minutes)
 
 

@@ -12,7 +12,7 @@ from fractions import Fraction
 
 import msgspec
 
-from nostro.api.bodies import Fields, amount_of, number_text_of, parse_fields, require, string_of
+from nostro.api.bodies import Fields, amount_of, number_text_of, parse_fields, require, string_of, whole
 from nostro.api.details import description_of, metadata_of, reference_of
 from nostro.domain.errors import InvalidField, MalformedJson
 from nostro.domain.ids import ObjectId, parse_id
@@ -27,7 +27,6 @@ _SAID = frozenset(
     | {"description", "reference", "metadata"}
 )
 _SIGNED = re.compile(rb"-?(?:0|[1-9][0-9]{0,15})(?:\.[0-9]{1,12})?")
-_WHOLE = re.compile(rb"0|[1-9][0-9]{0,17}")
 _SHARE = re.compile(r"(0|[1-9][0-9]{0,2})(?:\.([0-9]{1,6}))?%", re.ASCII)
 _decode_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
@@ -84,10 +83,10 @@ def flag_of(fields: Fields, name: str) -> bool:
 
 
 def seconds_of(fields: Fields, name: str) -> int:
-    raw = bytes(fields.get(name, b""))
-    if not _WHOLE.fullmatch(raw) or not 1 <= int(raw) <= LONGEST_HOLD_S:
+    seconds = whole(bytes(fields.get(name, b"")))
+    if seconds is None or not 1 <= seconds <= LONGEST_HOLD_S:
         raise InvalidField(name, f"must be a whole number of seconds from 1 to {LONGEST_HOLD_S}")
-    return int(raw)
+    return seconds
 
 
 def moment_of(fields: Fields, name: str) -> datetime | None:
@@ -175,9 +174,10 @@ def _balance_conditions(fields: Fields) -> list[Condition]:
 def _version_conditions(fields: Fields) -> list[Condition]:
     conditions = []
     for payer, raw in _sides(fields, "ifVersion"):
-        if not _WHOLE.fullmatch(raw):
+        version = whole(raw)
+        if version is None or not 0 <= version < 10**18:
             raise InvalidField("ifVersion", "must be the number of an entry")
-        conditions.append(Condition(payer, "version", "eq", Decimal(raw.decode())))
+        conditions.append(Condition(payer, "version", "eq", Decimal(version)))
     return conditions
 
 

@@ -7,7 +7,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from nostro.api.bodies import Fields, optional_text_of, read_fields, require, text_of
+from nostro.api.bodies import Fields, optional_text_of, read_fields, require, text_of, whole_number_of
 from nostro.api.desk import Desk
 from nostro.api.documents import json_answer
 from nostro.api.event_schemas import EVENT_TYPES
@@ -62,8 +62,8 @@ async def delete_webhook(request: Request, desk: Desk) -> Response:
 async def rotate_secret(request: Request, desk: Desk) -> Response:
     owner, webhook = await _asked(request, desk)
     fields = await read_fields(request)
-    hours = _whole_number_of(fields, "overlapHours", DEFAULT_OVERLAP_HOURS, 0, LONGEST_OVERLAP_HOURS)
-    row, secret = await desk.webhooks.rotate(owner, webhook, hours)
+    hours = whole_number_of(fields, "overlapHours", 0, LONGEST_OVERLAP_HOURS)
+    row, secret = await desk.webhooks.rotate(owner, webhook, DEFAULT_OVERLAP_HOURS if hours is None else hours)
     return json_answer(
         200,
         {
@@ -118,8 +118,8 @@ async def replay(request: Request, desk: Desk) -> Response:
     owner, webhook = await _asked(request, desk)
     fields = await read_fields(request)
     require(fields, "from")
-    first = _whole_number_of(fields, "from", 1, 1, LARGEST_POSITION)
-    last = _whole_number_of(fields, "to", first + MOST_REPLAYED - 1, 1, LARGEST_POSITION)
+    first = whole_number_of(fields, "from", 1, LARGEST_POSITION) or 1
+    last = whole_number_of(fields, "to", 1, LARGEST_POSITION) or first + MOST_REPLAYED - 1
     replayed = await desk.ledger.webhook_deliveries.replay(owner, webhook, first, last)
     return json_answer(
         200,
@@ -167,20 +167,8 @@ def _word_of(fields: Fields, name: str, words: type[Word]) -> Word | None:
         raise InvalidField(name, f"must be {' or '.join(word.value for word in words)}") from None
 
 
-def _whole_number_of(fields: Fields, name: str, default: int, least: int, most: int) -> int:
-    """The member `name`, `default` where it is absent or null."""
-    raw = bytes(fields.get(name, b"null"))
-    if raw == b"null":
-        return default
-    return _whole_number(raw.decode("ascii", "replace"), name, least, most)
-
-
 def _position(text: str) -> int:
-    return _whole_number(text, "position", 1, LARGEST_POSITION)
-
-
-def _whole_number(text: str, name: str, least: int, most: int) -> int:
-    digits = text.isascii() and text.isdigit() and len(text) <= len(str(most))
-    if not digits or not least <= int(text) <= most:
-        raise InvalidField(name, f"must be a whole number from {least} to {most}")
+    digits = text.isascii() and text.isdigit() and len(text) <= len(str(LARGEST_POSITION))
+    if not digits or not 1 <= int(text) <= LARGEST_POSITION:
+        raise InvalidField("position", f"must be a whole number from 1 to {LARGEST_POSITION}")
     return int(text)
