@@ -1,12 +1,13 @@
 """Many transfers in one request: each with its own key and result, or all or nothing."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.client import fresh
-from tests.contract.conftest import House
+from tests.contract.conftest import DIALECTS, House
 
 BULK = "/api/transactions/bulk"
 
@@ -142,6 +143,21 @@ def test_a_bulk_that_is_none_is_refused_as_a_whole(house: House, body: bytes, st
     answer = ann.post(BULK, content=body, headers={"Content-Type": "application/json"})
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert house.tables.position() == before
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_culprit_is_answered_as_the_description_says(house_of: Callable[[str], House], dialect: str) -> None:
+    house = house_of(dialect)
+    ann, account = house.funded(10)
+    described = house.client.request("GET", "/openapi.json").json()["paths"][BULK]["post"]["responses"]
+    answer = ann.post(f"{BULK}?atomic=true", [_item(account, "0" * 24, 1)])
+    assert answer.json()["code"] == "account_not_found"
+    assert "account_not_found" in str(described[str(answer.status_code)])
+
+
+def test_a_wish_that_is_malformed_is_refused_beside_one_that_is_not(house: House) -> None:
+    answer = house.client.register().post(f"{BULK}?atomic=true", {"atomic": {}, "transfers": [1]})
+    assert (answer.status_code, answer.json()["field"]) == (400, "atomic")
 
 
 def test_a_bulk_is_for_those_who_are_logged_in(house: House) -> None:

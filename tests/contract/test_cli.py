@@ -347,7 +347,7 @@ TAMPERED = {
     "AND direction = 'CREDIT'",
     "07_one_transaction_per_key": "DROP INDEX transactions_idempotency_key; "
     "UPDATE transactions SET idempotency_key = 'one', operation = 'TRANSFER', "
-    "requested_by = (SELECT min(id) FROM users)",
+    "requested_by = (SELECT id FROM users ORDER BY id LIMIT 1)",
     "08_currencies_sum_to_zero": "UPDATE accounts SET balance = balance + 1 WHERE settlement",
     "09_every_name_is_known": f"UPDATE transactions SET requested_by = '\\x{NOBODY}' "
     f"WHERE position = {TRANSFER}",

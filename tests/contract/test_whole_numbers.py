@@ -45,14 +45,8 @@ def places(house: House) -> dict[str, WRITE]:
 
     money = {"fromAccount": source, "toAccount": target, "amount": 1}
     code = "W" + fresh("").replace("-", "").upper()[:8]
-    olga = f"{fresh('operator')}@example.com"
-    made = house.service.command(
-        *("user", "create", "--email", olga, "--name", "Olga", "--password", "a long secret", "--operator")
-    )
-    assert made.returncode == 0, made.stderr
-    operator = house.client.log_in(olga, "a long secret")
     return {
-        "hourly": send(operator, f"/api/accounts/{target}/limits", "hourly", reason="agreed"),
+        "hourly": send(house.staff("operator"), f"/api/accounts/{target}/limits", "hourly", reason="agreed"),
         "expiresIn": send(ann, "/api/transactions", "expiresIn", hold=True, **money),
         "ifVersion": send(ann, "/api/transactions", "ifVersion", **money),
         "everyDays": send(ann, "/api/standing-orders", "everyDays", **money),

@@ -73,7 +73,7 @@ async def _order_of(request: Request) -> Order:
         items: Sequence[bytes] = [line for line in body.splitlines() if line.strip()]
     elif body.lstrip()[:1] == b"{":
         fields = parse_fields(body)
-        together = together or _flag(bytes(fields.get("atomic", b"false")).decode("ascii", "replace"))
+        together |= _flag(bytes(fields.get("atomic", b"false")).decode("ascii", "replace"))
         if "transfers" not in fields:
             raise MissingField("transfers")
         items = _items(bytes(fields["transfers"]))

@@ -67,7 +67,8 @@ class Description:
     """One operation. `words` is that of the operation itself (operations.py); a test keeps them equal.
 
     `refusals`: an example of each refusal beyond those that access, body and path imply (refusals.py);
-    `in_dialect` adds those that only some dialects have.
+    `in_dialect` adds those that only some dialects have. `culprits`: of one of the transfers that were asked
+    for at once, said in the words of a transfer.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Description:
     parameters: tuple[str, ...] = ()
     body: Body | None = None
     refusals: tuple[NostroError, ...] = ()
+    culprits: tuple[NostroError, ...] = ()
     in_dialect: Callable[[Dialect], tuple[NostroError, ...]] | None = None
     words: str = ""
     needs_database: bool = True

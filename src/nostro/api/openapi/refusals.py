@@ -40,8 +40,8 @@ _HEADERS: dict[str, Json] = {
 def responses_of(method: str, path: str, described: Description, dialect: Dialect) -> Json:
     """By status, each with the codes it can carry and an example of every one."""
     answered = [
-        (error, problem(_request(path), error, dialect, described.words))
-        for error in refusals_of(method, path, described, dialect)
+        (error, problem(_request(path), error, dialect, words))
+        for error, words in refusals_of(method, path, described, dialect)
     ]
     # A dialect may answer with a success what another refuses: a logout without a token.
     refused = sorted((pair for pair in answered if pair[1].status_code >= 400), key=_status)
@@ -52,10 +52,16 @@ def _status(pair: tuple[NostroError, Response]) -> int:
     return pair[1].status_code
 
 
-def refusals_of(method: str, path: str, described: Description, dialect: Dialect) -> list[NostroError]:
-    """An example of every refusal, the implied ones first."""
+def refusals_of(
+    method: str, path: str, described: Description, dialect: Dialect
+) -> list[tuple[NostroError, str]]:
+    """An example of every refusal, the implied ones first, and in whose words it is said."""
     own = described.in_dialect(dialect) if described.in_dialect else ()
-    return [*_implied(method, path, described), *described.refusals, *own]
+    refusals = [*_implied(method, path, described), *described.refusals, *own]
+    return [
+        *((error, described.words) for error in refusals),
+        *((error, "transfer") for error in described.culprits),
+    ]
 
 
 def _implied(method: str, path: str, described: Description) -> Iterator[NostroError]:

@@ -281,6 +281,8 @@ DESCRIPTIONS: Descriptions = {
         refusals=(
             MissingField("transfers"),
             InvalidField("atomic", "must be true or false"),
+        ),
+        culprits=(
             *ASKED,
             NotAccountOwner(),
             CurrencyMismatch(),
