@@ -5,10 +5,12 @@ the transaction, `fail` when it was definitely refused, `unknown` for everything
 among it. A request without an answer in the file is unknown, too.
 """
 
+import itertools
 import json
 import os
 import random
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -95,7 +97,8 @@ async def rows_of(url: str, user: str) -> list[Row]:
 
 
 class Load:
-    """Threads that move money between a person's accounts until the block ends, and note what they are told."""
+    """Threads that move money between a person's accounts until the block ends, and note what they are told.
+    `asked`: by key, when that was, and when it was answered (None: never, or not with a success)."""
 
     def __init__(
         self,
@@ -108,9 +111,10 @@ class Load:
         threads: int = 4,
     ) -> None:
         self.history = history
-        self._where = where
-        self._token = token
-        self._accounts = accounts
+        self.asked: dict[str, tuple[int, int | None]] = {}
+        self.where = where
+        self.token = token
+        self.accounts = accounts
         self._ending = threading.Event()
         self._answered = threading.Condition()
         self._failed: list[BaseException] = []
@@ -140,22 +144,28 @@ class Load:
     def _run(self, number: int, chance: random.Random) -> None:
         try:
             with httpx2.Client(timeout=PATIENCE_S) as http:
-                turn = 0
-                while not self._ending.is_set():
-                    turn += 1
-                    source, target = chance.sample(self._accounts, 2)
-                    self._send(http, f"load-{number}-{turn}", source, target, chance.randint(1, 5))
+                for turn in itertools.count(1):
+                    if self._ending.is_set():
+                        return
+                    if not self.act(http, f"load-{number}-{turn}", chance):
+                        self._ending.wait(0.05)  # a client that is refused waits before it comes again
         except BaseException as error:  # noqa: BLE001 - shown by __exit__
             self._failed.append(error)
 
-    def _send(self, http: httpx2.Client, key: str, source: str, target: str, rupees: int) -> None:
+    def act(self, http: httpx2.Client, key: str, chance: random.Random) -> bool:
+        """Send a transfer; whether it was done."""
+        source, target = chance.sample(self.accounts, 2)
+        rupees = chance.randint(1, 5)
         self.history.note("invoke", key, source=source, target=target, rupees=rupees)
-        event, said = ask(http, self._where(), self._token, key, source, target, rupees)
+        begun = time.monotonic_ns()
+        self.asked[key] = (begun, None)
+        event, said = ask(http, self.where(), self.token, key, source, target, rupees)
+        if event == "ok":
+            self.asked[key] = (begun, time.monotonic_ns())
         self.history.note(event, key, **said)
         with self._answered:
             self._answered.notify_all()
-        if event != "ok":
-            self._ending.wait(0.05)  # a client that is refused waits before it comes again
+        return event == "ok"
 
 
 def ask(  # noqa: PLR0917 - as one says it: where, who, which, from, to, how much

@@ -14,16 +14,15 @@ If these make a circle, no order explains what was seen, and the edges in it nam
 
 import itertools
 import random
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Self
 
 import httpx2
 
-from tests.fault.history import PATIENCE_S, History, ask
+from tests.fault.history import Load
 
 ALL = "all of them"
 Lists = Mapping[str, Sequence[str]]  # the ids of transactions in the order of each list
@@ -112,71 +111,25 @@ def _circle(edges: Iterable[Edge]) -> list[str]:
     return []
 
 
-@dataclass
-class Witnesses:
-    """Threads that move money and look at it until the block ends. What was asked and answered when, by key."""
+class Witnesses(Load):
+    """They move money and look at it, by turns."""
 
-    history: History
-    where: Callable[[], str]
-    token: str
-    accounts: list[str]
-    seed: int
-    sights: list[Sight] = field(default_factory=list)
-    asked: dict[str, tuple[int, int | None]] = field(default_factory=dict)
-    threads: int = 8
-
-    def __post_init__(self) -> None:
-        self._ending = threading.Event()
-        self._failed: list[BaseException] = []
-        self._threads = [threading.Thread(target=self._run, args=(number,)) for number in range(self.threads)]
+    sights: list[Sight]
 
     def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        return self
+        self.sights = []
+        return super().__enter__()
 
-    def __exit__(self, *_: object) -> None:
-        self._ending.set()
-        for thread in self._threads:
-            thread.join()
-        assert not self._failed, self._failed
-
-    def _run(self, number: int) -> None:
-        chance = random.Random(f"{self.seed} {number}")
-        try:
-            with httpx2.Client(timeout=PATIENCE_S) as http:
-                for turn in itertools.count():
-                    if self._ending.is_set():
-                        return
-                    name = f"{number}-{turn}"
-                    if not (
-                        self._send(http, name, chance)
-                        if chance.random() < 0.5
-                        else self._look(http, name, chance)
-                    ):
-                        self._ending.wait(0.05)
-        except BaseException as error:  # noqa: BLE001 - shown by __exit__
-            self._failed.append(error)
-
-    def _send(self, http: httpx2.Client, key: str, chance: random.Random) -> bool:
-        source, target = chance.sample(self.accounts, 2)
-        self.history.note("invoke", key, source=source, target=target, rupees=1)
-        begun = time.monotonic_ns()
-        self.asked[key] = (begun, None)
-        event, said = ask(http, self.where(), self.token, key, source, target, 1)
-        if event == "ok":
-            self.asked[key] = (begun, time.monotonic_ns())
-        self.history.note(event, key, **said)
-        return event == "ok"
+    def act(self, http: httpx2.Client, key: str, chance: random.Random) -> bool:
+        return super().act(http, key, chance) if chance.random() < 0.5 else self._look(http, key, chance)
 
     def _look(self, http: httpx2.Client, name: str, chance: random.Random) -> bool:
         what = chance.choice([*self.accounts, ALL])
         path = "/api/transactions" if what == ALL else f"/api/accounts/{what}/entries"
+        token = {"Authorization": f"Bearer {self.token}"}
         begun = time.monotonic_ns()
         try:
-            answer = http.get(
-                f"{self.where()}{path}?limit=50", headers={"Authorization": f"Bearer {self.token}"}
-            )
+            answer = http.get(f"{self.where()}{path}?limit=50", headers=token)
             said: dict[str, Any] = answer.json()
         except (httpx2.TransportError, ValueError):
             return False
@@ -184,9 +137,7 @@ class Witnesses:
         if answer.status_code != 200:
             assert answer.status_code == 503, answer.text
             return False
-        newest = [one["_id"] for one in said.get("transactions", ())] or [
-            one["transactionId"] for one in said.get("entries", ())
-        ]
+        newest = [one["_id"] for one in said.get("transactions", ())]
+        newest += [one["transactionId"] for one in said.get("entries", ())]
         self.sights.append(Sight(f"reader {name}", what, tuple(reversed(newest)), begun, ended))
-        self.history.counts["seen"] += 1
         return True

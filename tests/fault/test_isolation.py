@@ -9,7 +9,6 @@ import asyncpg
 import pytest
 
 from tests.conftest import Service
-from tests.fault.embedded_process import until
 from tests.fault.isolation import ALL, Done, Lists, Sight, Witnesses, anomalies
 from tests.fault.scene import Scene
 
@@ -83,14 +82,13 @@ def test_what_is_seen_while_things_are_killed_fits_one_order_and_the_clock(
     scene, chance = on_a_server, random.Random(workers)
     assert scene.service.stop() == 0
     scene.service = start_service(NOSTRO_WORKERS=str(workers))
-    counts = scene.history.counts
-    with Witnesses(
-        scene.history, lambda: scene.service.url, scene.ann.token, scene.accounts, workers
-    ) as witnesses:
+    witnesses = Witnesses(
+        scene.history, lambda: scene.service.url, scene.ann.token, scene.accounts, seed=workers, threads=8
+    )
+    with witnesses:
         for _ in range(3):
             for _ in range(4):
-                before = counts["ok"]
-                until(lambda: counts["ok"] > before + 40, seconds=60)  # noqa: B023 - it is called at once
+                witnesses.until("ok", 40)
                 asyncio.run(end_a_connection(scene.url, chance))
             scene.service.stop(signal.SIGKILL)
             scene.service = start_service(NOSTRO_WORKERS=str(workers))
