@@ -32,6 +32,9 @@ FIXED = {
     "autovacuum_vacuum_scale_factor": "0.05",
     "autovacuum_vacuum_insert_scale_factor": "0.1",
     "autovacuum_vacuum_cost_limit": "1000",
+    # Tables that grow are analysed again and again, at full speed beside whoever commits: with the usual 100 it
+    # takes four times as long, and tells the planner nothing more about ids, positions and moments.
+    "default_statistics_target": "25",
     "TimeZone": "UTC",
     "log_timezone": "UTC",
     # The log says what happened to the server. Statements, parameters, and the details of a refused row are

@@ -23,6 +23,7 @@ from nostro.embedded.programs import spawn
 from nostro.embedded.remnants import clear_remnants
 from nostro.embedded.serverlog import ServerLog
 from nostro.embedded.sockets import accepts_connections, prepare_socket_dir
+from nostro.embedded.writeback import INTERVAL, IS_POSSIBLE, start_writing
 
 OnEvent = Callable[[str, Mapping[str, Any]], None]
 
@@ -49,6 +50,10 @@ class Supervisor:
             threading.Thread(target=self._supervise, name="nostro-postgres", daemon=True),
             threading.Thread(target=self._keep_log_small, name="nostro-postgres-log", daemon=True),
         ]
+        if IS_POSSIBLE:
+            self._threads.append(
+                threading.Thread(target=self._write_back, name="nostro-postgres-writeback", daemon=True)
+            )
 
     def start(self) -> None:
         """Return when the server serves, however long its recovery takes; EmbeddedError if it cannot."""
@@ -172,6 +177,11 @@ class Supervisor:
                 self._log.trim()
             if self._stopping.wait(LOG_CHECK_INTERVAL):
                 return
+
+    def _write_back(self) -> None:
+        while not self._stopping.wait(INTERVAL):
+            with suppress(OSError):  # no databases yet; whatever it is, the kernel will write by itself
+                start_writing(self._cluster.pgdata)
 
     def _tell(self, event: str, **facts: object) -> None:
         with suppress(Exception):  # whatever the listener does, the server is looked after
