@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from nostro.embedded import EmbeddedPostgres
+from nostro.embedded.writeback import start_writing
 from tests.fault.embedded_process import query, until
 
 _CACHESTAT = 451
@@ -53,3 +54,14 @@ def test_a_table_that_grew_is_written_long_before_the_kernel_would_by_itself(dat
         until(lambda: pages_to_write(table) == 0, seconds=15)
         if pages_to_write(beside) == 0:
             pytest.skip("this file system keeps nothing to be written")
+
+
+def test_a_table_that_goes_meanwhile_keeps_no_other_from_being_written(tmp_path):
+    database = tmp_path / "base" / "16384"
+    database.mkdir(parents=True)
+    tables = [database / str(number) for number in range(0, 20, 2)]
+    for table in tables:
+        table.write_bytes(bytes(100_000))
+        (database / f"{table.name}1").symlink_to("gone")
+    start_writing(tmp_path)
+    until(lambda: not any(map(pages_to_write, tables)), seconds=10)

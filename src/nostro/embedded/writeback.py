@@ -11,7 +11,6 @@ writing there: to ask for writing, without waiting for it, takes no error from a
 import ctypes
 import os
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,16 +26,20 @@ _START_WRITING = 2  # SYNC_FILE_RANGE_WRITE
 def start_writing(pgdata: Path) -> None:
     """Ask for all that was written to tables and indexes of late, and return before it is done. Raises OSError
     when there are no databases to be found."""
-    for file in _written_to(pgdata / "base", since=time.time() - _RECENT):
-        with suppress(OSError):  # a table that is gone
-            _start_writing(file)
+    since = time.time() - _RECENT
+    with os.scandir(pgdata / "base") as databases:
+        for database in databases:
+            if database.name.isdecimal() and int(database.name) >= _FIRST_DATABASE:
+                with suppress(OSError):  # a database that is gone
+                    _start_writing_in(database.path, since)
 
 
-def _written_to(databases: Path, since: float) -> Iterator[str]:
-    for database in os.scandir(databases):
-        if database.name.isdecimal() and int(database.name) >= _FIRST_DATABASE:
-            with suppress(OSError):
-                yield from (file.path for file in os.scandir(database) if file.stat().st_mtime >= since)
+def _start_writing_in(database: str, since: float) -> None:
+    with os.scandir(database) as files:
+        for file in files:
+            with suppress(OSError):  # a table that is gone
+                if file.stat().st_mtime >= since:
+                    _start_writing(file.path)
 
 
 def _start_writing(file: str) -> None:
