@@ -23,12 +23,13 @@ from nostro.embedded.programs import spawn
 from nostro.embedded.remnants import clear_remnants
 from nostro.embedded.serverlog import ServerLog
 from nostro.embedded.sockets import accepts_connections, prepare_socket_dir
-from nostro.embedded.writeback import INTERVAL, IS_POSSIBLE, start_writing
+from nostro.embedded.writeback import start_writing
 
 OnEvent = Callable[[str, Mapping[str, Any]], None]
 
 LONGEST_PAUSE = 5.0  # seconds between two attempts to restart
-LOG_CHECK_INTERVAL = 60.0
+LOG_CHECK_INTERVAL = 60.0  # seconds
+WRITEBACK_INTERVAL = 1.0  # seconds; a transfer leaves some 600 bytes
 
 # Fast shutdown first. Quit leaves recovery to the next start; kill is for a server that was stopped or hangs.
 _STOPPING = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 10.0), (signal.SIGKILL, None))
@@ -48,12 +49,9 @@ class Supervisor:
         self._first: Future[None] = Future()
         self._threads = [
             threading.Thread(target=self._supervise, name="nostro-postgres", daemon=True),
-            threading.Thread(target=self._keep_log_small, name="nostro-postgres-log", daemon=True),
+            self._housekeeper("log", LOG_CHECK_INTERVAL, self._log.trim),
+            self._housekeeper("writeback", WRITEBACK_INTERVAL, lambda: start_writing(cluster.pgdata)),
         ]
-        if IS_POSSIBLE:
-            self._threads.append(
-                threading.Thread(target=self._write_back, name="nostro-postgres-writeback", daemon=True)
-            )
 
     def start(self) -> None:
         """Return when the server serves, however long its recovery takes; EmbeddedError if it cannot."""
@@ -171,17 +169,15 @@ class Supervisor:
             self._child.kill()
             self._child.wait()
 
-    def _keep_log_small(self) -> None:
-        while True:
-            with suppress(OSError):  # a full disk, for example: the log is the least of its problems
-                self._log.trim()
-            if self._stopping.wait(LOG_CHECK_INTERVAL):
-                return
+    def _housekeeper(self, name: str, interval: float, work: Callable[[], None]) -> threading.Thread:
+        def keep() -> None:
+            while True:
+                with suppress(OSError):  # a full disk, for example: this is the least of its problems
+                    work()
+                if self._stopping.wait(interval):
+                    return
 
-    def _write_back(self) -> None:
-        while not self._stopping.wait(INTERVAL):
-            with suppress(OSError):  # no databases yet; whatever it is, the kernel will write by itself
-                start_writing(self._cluster.pgdata)
+        return threading.Thread(target=keep, name=f"nostro-postgres-{name}", daemon=True)
 
     def _tell(self, event: str, **facts: object) -> None:
         with suppress(Exception):  # whatever the listener does, the server is looked after

@@ -14,18 +14,17 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-INTERVAL = 1.0  # seconds; a transfer leaves some 600 bytes
 _RECENT = 3.0  # seconds since a file was written to: a few looks, whatever the clocks' grain
 _FIRST_DATABASE = 16384  # databases below are PostgreSQL's own
-
-_library = ctypes.CDLL(None)
-IS_POSSIBLE = hasattr(_library, "sync_file_range")
 _START_WRITING = 2  # SYNC_FILE_RANGE_WRITE
+_library = ctypes.CDLL(None)
 
 
 def start_writing(pgdata: Path) -> None:
     """Ask for all that was written to tables and indexes of late, and return before it is done. Raises OSError
-    when there are no databases to be found."""
+    when there are no databases to be found. Does nothing where the kernel cannot be asked."""
+    if not hasattr(_library, "sync_file_range"):  # Linux has it
+        return
     since = time.time() - _RECENT
     with os.scandir(pgdata / "base") as databases:
         for database in databases:
