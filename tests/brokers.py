@@ -18,14 +18,9 @@ import nats
 from nats.js.api import DeliverPolicy
 
 from nostro.followers.rabbitmq import EXCHANGE
+from tests.ports import free_port
 
 _START_S, _STOP_S = 90, 30
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Message(NamedTuple):

@@ -24,6 +24,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.ports import free_port
+
 USER, PASSWORD = "house@bank.example", "canary-of-the-mailbox"
 PATIENCE_S = 30
 LATE_S = 1.0
@@ -106,7 +108,7 @@ class MailServer:
     received: list[Received] = field(default_factory=list)
     connections: int = 0
     logins: list[str] = field(default_factory=list)
-    port: int = 0
+    port: int = field(default_factory=free_port)
     _arrived: threading.Condition = field(default_factory=threading.Condition)
     _controller: Controller | None = None
 
@@ -136,8 +138,6 @@ class MailServer:
             **options,
         )
         self._controller.start()
-        assert self._controller.server is not None
-        self.port = self._controller.server.sockets[0].getsockname()[1]
         return self
 
     def stop(self) -> None:

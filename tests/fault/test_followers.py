@@ -23,6 +23,7 @@ from nostro.store import journal
 from tests.concurrency.bank import Bank, send, token_of
 from tests.fault.follower_process import GOODBYE, Plan, Processes, end, send_signal
 from tests.fault.sink import PATIENCE_S, Given, Sink
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
@@ -298,8 +299,7 @@ async def test_two_processes_share_the_work(
 async def test_an_endpoint_that_was_away_is_told_everything_when_it_is_back(
     database_url: str, ledger: Ledger, tables: Any, processes: Processes
 ) -> None:
-    with Sink() as sink:
-        port = sink.port
+    port = free_port()
     processes.start(Plan(database_url, port))
     await happen(ledger, 100)
     tried = "SELECT count(*) >= 3 FROM deliveries WHERE status = 'PENDING' AND attempts > 0"

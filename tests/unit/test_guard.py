@@ -18,6 +18,7 @@ from nostro.followers import webhook_requests
 from nostro.followers.guard import GuardedTransport, Resolve
 from nostro.followers.webhook_requests import Answer, ask
 from tests.hostile_urls import HOSTILE_URLS
+from tests.ports import free_port
 from tests.sink import Reply, Sink
 
 HEADERS = {"webhook-id": "webhooks-1-0"}
@@ -34,6 +35,11 @@ def open_sink() -> Iterator[Callable[..., Sink]]:
     yield make
     for sink in opened:
         sink.close()
+
+
+def two_on_one_port(open_sink: Callable[..., Sink]) -> tuple[Sink, Sink]:
+    port = free_port("127.0.0.2", "127.0.0.1")
+    return open_sink("127.0.0.2", port), open_sink("127.0.0.1", port)
 
 
 def request(
@@ -101,8 +107,7 @@ def test_a_name_that_leads_to_loopback_is_refused(open_sink: Callable[..., Sink]
 
 
 def test_one_forbidden_address_among_many_refuses_the_name(open_sink: Callable[..., Sink]) -> None:
-    permitted = open_sink("127.0.0.2")
-    forbidden = open_sink("127.0.0.1", permitted.port)
+    permitted, forbidden = two_on_one_port(open_sink)
     resolve, _ = answering(["127.0.0.2", "127.0.0.1"])
     answer = request(f"http://receiver.example:{permitted.port}/", "127.0.0.2", resolve)
     assert "may go to" in str(answer.reason)
@@ -110,8 +115,7 @@ def test_one_forbidden_address_among_many_refuses_the_name(open_sink: Callable[.
 
 
 def test_a_name_is_looked_up_once_and_rebinding_it_changes_nothing(open_sink: Callable[..., Sink]) -> None:
-    permitted = open_sink("127.0.0.2")
-    forbidden = open_sink("127.0.0.1", permitted.port)
+    permitted, forbidden = two_on_one_port(open_sink)
     resolve, asked = answering(["127.0.0.2"], ["127.0.0.1"])
     answer = request(f"http://receiver.example:{permitted.port}/", "127.0.0.2", resolve)
     assert answer == Answer(204, None)
