@@ -9,6 +9,7 @@ import pytest
 
 from nostro.embedded import Server
 from nostro.ledger.service import Ledger, open_ledger
+from nostro.store import optimistic
 from tests.client import Client, Person
 from tests.concurrency.bank import RUPEES
 from tests.conftest import TEMPLATE, Service, start
@@ -83,3 +84,15 @@ async def _run_sql(server: Server, statement: str) -> None:
         await connection.execute(statement)
     finally:
         await connection.close()
+
+
+# The two forms of the statement that writes a batch on its short way (store/optimistic.py).
+MANY, ONE = "write_if_unchanged", "write_one_if_unchanged"
+
+
+@pytest.fixture(params=[ONE, MANY])
+def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """In which form a transfer that comes alone is written: in its own, or as a batch of one."""
+    if request.param == MANY:
+        monkeypatch.setattr(optimistic, "_is_one_plain_transfer", lambda *_: False)
+    return str(request.param)

@@ -31,7 +31,7 @@ Patch = pytest.MonkeyPatch
 
 
 @pytest.fixture
-async def scene(rivals: Rivals, monkeypatch: Patch) -> Scene:
+async def scene(rivals: Rivals, monkeypatch: Patch, form: str) -> Scene:
     """As in test_heads_in_memory; one request is worth a batch of its own."""
     scene = await opened(rivals, monkeypatch)
     committer_of(scene).flights.worth_a_second = 1

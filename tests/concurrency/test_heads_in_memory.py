@@ -31,7 +31,7 @@ from nostro.store.optimistic import Head, KnownCaller
 from nostro.store.queries import SQL
 from nostro.store.users import User
 from tests.concurrency.bank import Bank, codes, fresh_key, send, token_of, under_the_lock, ways_gone
-from tests.concurrency.conftest import Rivals
+from tests.concurrency.conftest import MANY, ONE, Rivals
 from tests.concurrency.rendezvous import until_some_wait
 from tests.concurrency.test_races import as_superuser, debits_after_the_freeze
 
@@ -39,24 +39,36 @@ pytestmark = pytest.mark.anyio
 
 Patch = pytest.MonkeyPatch
 
-# The guards of the one statement: what stands for each in its text.
-OF_ACCOUNTS = (" AND a.xmin = n.version", "a.ctid = n.ctid AND ")
-OF_CALLERS = ("$8::text::bytea[]", "$9::text::xid[]")
-OF_TOKENS = ("$10::text::bytea[]",)
-OF_HOLDS = ("$11::text::bytea[]",)
-OF_REFUSED_KEYS = ("$33::text::text[]",)
+# The guards of the statement, and what stands for each in the text of its two forms.
+_VERSIONS = (" AND a.xmin = n.version", "a.ctid = n.ctid AND ")
+OF_ACCOUNTS = {MANY: _VERSIONS, ONE: _VERSIONS}
+OF_CALLERS = {
+    MANY: ("$9::text::bytea[]", "$10::text::xid[]"),
+    ONE: ("ARRAY[$10::bytea]", "ARRAY[$11::text::xid]"),
+}
+OF_TOKENS = {MANY: ("$11::text::bytea[]",), ONE: ("ARRAY[$12::bytea]",)}
+OF_HOLDS = {MANY: ("$12::text::bytea[]",)}
+OF_REFUSED_KEYS = {MANY: ("$34::text::text[]",)}
 _CHAIN = "ALTER TABLE entries DROP CONSTRAINT entries_pkey"
 
 
-def without(patch: Patch, guard: tuple[str, ...]) -> None:
+def without(patch: Patch, guard: dict[str, tuple[str, ...]]) -> None:
     """Without that guard: it is not there, or has nothing to look at. What it asks for is still sent."""
-    statement = SQL["write_if_unchanged"]
-    for asked in guard:
-        number, _, kind = asked.rpartition("::")
-        nothing = f"(CASE WHEN {number} IS NOT NULL THEN '{{}}' END)::{kind}" if asked.startswith("$") else ""
-        assert asked in statement
-        statement = statement.replace(asked, nothing)
-    patch.setitem(SQL, "write_if_unchanged", statement)
+    for form, texts in guard.items():
+        statement = SQL[form]
+        for asked in texts:
+            assert asked in statement
+            statement = statement.replace(asked, _nothing_for(asked))
+        patch.setitem(SQL, form, statement)
+
+
+def _nothing_for(asked: str) -> str:
+    if "$" not in asked:
+        return ""
+    if asked.startswith("ARRAY["):
+        return f"array_remove({asked}, {asked.removeprefix('ARRAY[').removesuffix(']')})"
+    number, _, kind = asked.rpartition("::")
+    return f"(CASE WHEN {number} IS NOT NULL THEN '{{}}' END)::{kind}"
 
 
 @dataclass
@@ -123,8 +135,39 @@ async def opened(rivals: Rivals, patch: Patch) -> Scene:
 
 
 @pytest.fixture
-async def scene(rivals: Rivals, monkeypatch: Patch) -> Scene:
+async def scene(rivals: Rivals, monkeypatch: Patch, form: str) -> Scene:
     return await opened(rivals, monkeypatch)
+
+
+async def test_a_transfer_alone_leaves_the_rows_of_one_in_a_batch(scene: Scene, database_url: str) -> None:
+    assert codes([await scene.pay("2.50"), *await scene.pay_beside("2.50")]) == {"posted": 3}
+    assert scene.tried == ["written"] * 2
+    beside, alone = await last_two_payments(database_url, scene.source)
+    assert alone == beside
+    assert alone["amount"] == 250
+    assert alone["sides"] == [("DEBIT", scene.source, 250), ("CREDIT", scene.target, 250)]
+    assert [await scene.bank.balance(account) for account in (scene.source, scene.target)] == [9500, 500]
+    assert await scene.is_healthy()
+
+
+async def last_two_payments(url: str, payer: ObjectId) -> list[dict[str, Any]]:
+    """The newest first: every column but those that tell one from the other, and both sides."""
+    connection = await asyncpg.connect(url)
+    rows = await connection.fetch(
+        "SELECT * FROM transactions WHERE from_account = $1 ORDER BY position DESC LIMIT 2", payer
+    )
+    told = [dict(row) for row in rows]
+    for payment in told:
+        sides = await connection.fetch(
+            "SELECT direction_name(direction), account_id, amount FROM entries WHERE position = $1"
+            " AND created_at = $2 AND effective_at IS NULL ORDER BY direction DESC",
+            payment.pop("position"),
+            payment.pop("created_at"),
+        )
+        payment["sides"] = [tuple(side) for side in sides]
+        del payment["id"], payment["idempotency_key"]
+    await connection.close()
+    return told
 
 
 def watch(patch: Patch, tried: list[str]) -> None:
@@ -473,7 +516,7 @@ async def test_a_floor_raised_elsewhere_is_kept(scene: Scene) -> None:
 
 
 def an_hour_later(patch: Patch) -> None:
-    for query in ("read_facts", "write_if_unchanged"):
+    for query in ("read_facts", MANY, ONE):
         later = SQL[query].replace("clock_timestamp()", "clock_timestamp() + interval '1 hour'")
         assert later != SQL[query]
         patch.setitem(SQL, query, later)

@@ -21,6 +21,7 @@ from nostro.ledger.service import Ledger
 from nostro.store import journal, optimistic
 from nostro.store.database import Database
 from nostro.store.optimistic import Prepared
+from nostro.store.queries import SQL
 from tests.concurrency.bank import Bank, codes, fresh_key, send, token_of
 
 pytestmark = pytest.mark.anyio
@@ -234,7 +235,9 @@ async def test_a_request_that_the_database_chokes_on_fails_alone(
         return [transaction.key for transaction in books.transactions]
 
     def keys_prepared(prepared: Prepared) -> list[str]:
-        return [*json.loads(prepared.parameters[15].replace("{", "[").replace("}", "]"))]
+        if prepared.statement == SQL["write_one_if_unchanged"]:
+            return [prepared.parameters[15]]
+        return [*json.loads(prepared.parameters[16].replace("{", "[").replace("}", "]"))]
 
     monkeypatch.setattr(journal, "write_batch", choking(journal.write_batch, keys_in_books))
     monkeypatch.setattr(optimistic, "write_if_unchanged", choking(optimistic.write_if_unchanged, keys_prepared))

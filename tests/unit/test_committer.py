@@ -282,7 +282,7 @@ async def test_a_clock_that_is_set_back_writes_no_entry_before_the_one_it_follow
 ) -> None:
     scene.gate.set()
     first = await scene.pay()
-    for query in ("read_facts", "write_if_unchanged"):
+    for query in ("read_facts", "write_if_unchanged", "write_one_if_unchanged"):
         back = SQL[query].replace("clock_timestamp()", "clock_timestamp() - interval '400 days'")
         assert back != SQL[query]
         monkeypatch.setitem(SQL, query, back)

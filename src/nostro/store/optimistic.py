@@ -76,7 +76,7 @@ class Basis(NamedTuple):
 
 class Prepared(NamedTuple):
     """The one statement and its parameters, but for what the batches before it will tell: the latest time that
-    any of its accounts was moved at, $1, their `versions`, $3, and where they lie, the `ctids`, $34. Those two
+    any of its accounts was moved at, $1, their `versions`, $2, and where they lie, the `ctids`, $3. Those two
     are as far as is known now, in the order of the `accounts`."""
 
     statement: str
@@ -116,15 +116,62 @@ class Written(NamedTuple):
 
 def prepared(books: Books, basis: Basis) -> Prepared:
     """What was decided, to be written if nothing of `basis` has changed."""
-    transactions = books.transactions
     ids = sorted(basis.heads)
+    if _is_one_plain_transfer(books, basis):
+        statement, parameters = SQL["write_one_if_unchanged"], _parameters_of_one(books, basis, ids)
+    else:
+        statement, parameters = _statement_for(books), _parameters_of_many(books, basis, ids)
+    heads = [basis.heads[account] for account in ids]
+    return Prepared(
+        statement,
+        parameters,
+        {account: nth for nth, account in enumerate(ids)},
+        [head.version for head in heads],
+        [head.ctid for head in heads],
+    )
+
+
+def _is_one_plain_transfer(books: Books, basis: Basis) -> bool:
+    """Whether there is nothing but one transfer between two accounts that hold nothing, without notes
+    (tests/unit/test_prepared_batch.py)."""
+    return (
+        len(books.transactions) == 1
+        and len(basis.heads) == 2
+        and not (basis.refused or books.continued or any(books.transactions[0].notes))
+        and not any(account.held for account in books.moved.values())
+    )
+
+
+def _parameters_of_one(books: Books, basis: Basis, ids: Sequence[ObjectId]) -> list[Any]:
+    (transaction,) = books.transactions
+    debit, credit = books.entries
+    first, second = books.accounts[ids[0]], books.accounts[ids[1]]
+    ((caller, known),) = basis.callers.items()
+    (token,) = basis.tokens
+    return [
+        books.now,
+        None,
+        None,
+        *(first.id, first.balance, first.last_seq),
+        *(second.id, second.balance, second.last_seq),
+        *(caller, str(known.version), token),
+        *(transaction.id, transaction.kind.value, transaction.operation.value),
+        *(transaction.key, transaction.digest, transaction.from_account, transaction.to_account),
+        *(transaction.amount, transaction.currency),
+        *(debit.seq, debit.balance_after, credit.seq, credit.balance_after),
+    ]
+
+
+def _parameters_of_many(books: Books, basis: Basis, ids: Sequence[ObjectId]) -> list[Any]:
+    transactions = books.transactions
     accounts = [books.accounts[account] for account in ids]
     callers = sorted(basis.callers)
     debited, credited = _sides(books)
-    parameters = [
+    return [
         books.now,
-        ids_array(ids),
         None,
+        None,
+        ids_array(ids),
         plain_array([account.balance for account in accounts]),
         plain_array([account.held for account in accounts]),
         plain_array([account.last_seq for account in accounts]),
@@ -144,17 +191,7 @@ def prepared(books: Books, basis: Basis) -> Prepared:
         ids_array([scope.user for scope in basis.refused]),
         enum_array([scope.operation for scope in basis.refused]),
         text_array([scope.key for scope in basis.refused]),
-        None,
     ]
-    statement = _with_holds() if books.continued else SQL["write_if_unchanged"]
-    heads = [basis.heads[account] for account in ids]
-    return Prepared(
-        statement,
-        parameters,
-        {account: nth for nth, account in enumerate(ids)},
-        [head.version for head in heads],
-        [head.ctid for head in heads],
-    )
 
 
 async def write_if_unchanged(connection: Connection, prepared: Prepared) -> Written:
@@ -163,14 +200,14 @@ async def write_if_unchanged(connection: Connection, prepared: Prepared) -> Writ
     Raises what the driver raises: `is_stale` tells whether something has changed.
     """
     statement, parameters, accounts, versions, ctids = prepared
-    parameters[2] = plain_array(versions)
-    parameters[33] = word_array(ctids)
+    parameters[1], parameters[2] = plain_array(versions), word_array(ctids)
     before, moment, version, lying = await connection.fetchrow(statement, *parameters)
     return Written(before, moment, version, words_of(lying), accounts)
 
 
-def _with_holds() -> str:
-    return SQL["write_if_unchanged"].replace("/* holds_placed */", SQL["holds_placed"])
+def _statement_for(books: Books) -> str:
+    statement = SQL["write_if_unchanged"]
+    return statement.replace("/* holds_placed */", SQL["holds_placed"]) if books.continued else statement
 
 
 def _sides(books: Books) -> tuple[Sequence[Entry | None], Sequence[Entry | None]]:
