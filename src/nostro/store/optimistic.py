@@ -10,7 +10,7 @@ import asyncpg
 from nostro.domain.account import Account
 from nostro.domain.books import Books
 from nostro.domain.ids import ObjectId
-from nostro.domain.transaction import Entry, KeyScope, Kind
+from nostro.domain.transaction import NO_NOTES, Entry, KeyScope, Kind
 from nostro.domain.user import Caller, Role
 from nostro.store.arrays import (
     bytes_array,
@@ -137,7 +137,8 @@ def _is_one_plain_transfer(books: Books, basis: Basis) -> bool:
     return (
         len(books.transactions) == 1
         and len(basis.heads) == 2
-        and not (basis.refused or books.continued or any(books.transactions[0].notes))
+        and books.transactions[0].notes == NO_NOTES
+        and not (basis.refused or books.continued)
         and not any(account.held for account in books.moved.values())
     )
 
