@@ -56,11 +56,16 @@ class Scene:
             await connection.close()
 
 
-@pytest.fixture(params=["if unchanged", "under the lock"])
-async def scene(database_url: str, request: pytest.FixtureRequest) -> AsyncIterator[Scene]:
+@pytest.fixture(params=["alone", "as a batch", "under the lock"])
+async def scene(
+    database_url: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Scene]:
+    """The short way in the form for one transfer, or for many; or the long way."""
+    if request.param == "as a batch":
+        monkeypatch.setattr(optimistic, "_is_one_plain_transfer", lambda *_: False)
     async with Proxy(database_url).open() as proxy, open_ledger(proxy.url, house_currency=RUPEES) as ledger:
         ledger.transfers.committer.deadline_s = 1.5
-        ledger.transfers.committer.optimistic = request.param == "if unchanged"
+        ledger.transfers.committer.optimistic = request.param != "under the lock"
         bank = await Bank.open(ledger)
         ann = await bank.person()
         accounts = [await bank.account(ann, 100), await bank.account(ann)]
