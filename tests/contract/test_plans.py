@@ -256,17 +256,10 @@ def test_the_one_statement_reads_through_indexes_and_touches_few_pages(
 @pytest.mark.parametrize("settled", [False, True], ids=["new tables", "analysed tables"])
 def test_the_one_statement_takes_the_accounts_in_the_order_of_its_array(dsn: str, *, settled: bool) -> None:
     """Everybody takes them in the order of their ids, so that no two writers wait for each other."""
-    planner = Planner(dsn, _COMMITTER)
-    if settled:
-        planner.run("ANALYZE")
-    sent = _one_statement(planner)
+    sent, beneath = _beneath_the_update_of_accounts(dsn, settled=settled)
     assert sent.literals[3] == _quoted(bytes_array(sorted([*IDS, *OTHERS])))
-    plan = planner.plan(sent.statement, *sent.literals)
-    planner.close()
-    (update,) = [node for node in nodes_of(plan) if _is_update_of(node, "accounts")]
-    beneath = [node for node in nodes_of(update) if node is not update and node["Node Type"] != "Nested Loop"]
     # From the outermost loop to the innermost: nothing in between brings the elements into another order.
-    *outer, inner = [node for node in beneath if node["Node Type"] != "CTE Scan"]
+    *outer, inner = [node for node in beneath if node["Node Type"] not in {"CTE Scan", "Nested Loop"}]
     assert [(node["Node Type"], node["Actual Loops"]) for node in outer] == [
         ("Subquery Scan", 1),
         ("ProjectSet", 1),
@@ -279,20 +272,28 @@ def test_the_one_statement_takes_the_accounts_in_the_order_of_its_array(dsn: str
 
 @pytest.mark.parametrize("settled", [False, True], ids=["new tables", "analysed tables"])
 def test_so_does_that_of_a_transfer_alone(dsn: str, *, settled: bool) -> None:
-    planner = Planner(dsn, _COMMITTER)
-    if settled:
-        planner.run("ANALYZE")
-    sent = _one_statement(planner, alone=True)
+    sent, beneath = _beneath_the_update_of_accounts(dsn, settled=settled, alone=True)
     assert sent.literals[3] < sent.literals[6]
-    plan = planner.plan(sent.statement, *sent.literals)
-    planner.close()
-    (update,) = [node for node in nodes_of(plan) if _is_update_of(node, "accounts")]
-    beneath = [node for node in nodes_of(update) if node is not update and node["Node Type"] != "CTE Scan"]
-    assert [(node["Node Type"], node["Actual Loops"]) for node in beneath] == [
+    assert [
+        (node["Node Type"], node["Actual Loops"]) for node in beneath if node["Node Type"] != "CTE Scan"
+    ] == [
         ("Nested Loop", 1),
         ("Values Scan", 1),
         ("Tid Scan", 2),
     ]
+
+
+def _beneath_the_update_of_accounts(
+    dsn: str, *, settled: bool, alone: bool = False
+) -> tuple[Recorder, list[dict[str, Any]]]:
+    planner = Planner(dsn, _COMMITTER)
+    if settled:
+        planner.run("ANALYZE")
+    sent = _one_statement(planner, alone=alone)
+    plan = planner.plan(sent.statement, *sent.literals)
+    planner.close()
+    (update,) = [node for node in nodes_of(plan) if _is_update_of(node, "accounts")]
+    return sent, [node for node in nodes_of(update) if node is not update]
 
 
 def _is_update_of(node: dict[str, Any], table: str) -> bool:
