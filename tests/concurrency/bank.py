@@ -17,6 +17,7 @@ from nostro.domain.money import Amount, Currency, parse_amount
 from nostro.domain.user import Claims, Role
 from nostro.ledger.attempts import Attempts
 from nostro.ledger.service import Ledger
+from nostro.store import optimistic
 from nostro.store.users import User
 
 RUPEES = Currency("INR", 2)
@@ -83,6 +84,11 @@ async def send(  # noqa: PLR0917 - as one says it: who, from where, to where, ho
         )
     except NostroError as refusal:
         return refusal
+
+
+def as_a_batch_of_one(patch: pytest.MonkeyPatch) -> None:
+    """From now on a transfer that comes alone is written in the form for many (store/optimistic.py)."""
+    patch.setattr(optimistic, "_is_one_plain_transfer", lambda *_: False)
 
 
 def under_the_lock(*ledgers: Ledger) -> None:

@@ -9,9 +9,8 @@ import pytest
 
 from nostro.embedded import Server
 from nostro.ledger.service import Ledger, open_ledger
-from nostro.store import optimistic
 from tests.client import Client, Person
-from tests.concurrency.bank import RUPEES
+from tests.concurrency.bank import RUPEES, as_a_batch_of_one
 from tests.conftest import TEMPLATE, Service, start
 
 Rivals = tuple[Ledger, Ledger]
@@ -94,5 +93,5 @@ MANY, ONE = "write_if_unchanged", "write_one_if_unchanged"
 def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """In which form a transfer that comes alone is written: in its own, or as a batch of one."""
     if request.param == MANY:
-        monkeypatch.setattr(optimistic, "_is_one_plain_transfer", lambda *_: False)
+        as_a_batch_of_one(monkeypatch)
     return str(request.param)

@@ -219,7 +219,7 @@ def _one_statement(planner: Planner, *, hold: bool = False, alone: bool = False)
         requests = requests[-1:]
         books.accounts = {named: books.accounts[named] for named in requests[0].accounts}
     decide(requests, books, Policy())
-    assert len(books.transactions) == 1 if alone else BATCH - 1
+    assert len(books.transactions) == (1 if alone else BATCH - 1)
     places = dict(planner.rows("SELECT id, ctid::text FROM accounts"))
     heads = {account: Head(head, version, places[account], now) for account, head in books.accounts.items()}
     refused = [] if alone else [requests[0].scope]

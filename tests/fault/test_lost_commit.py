@@ -20,7 +20,16 @@ from nostro.ledger.service import Ledger, open_ledger
 from nostro.store import journal, optimistic
 from nostro.store.users import User
 from tests.client import Client
-from tests.concurrency.bank import RUPEES, Bank, codes, fresh_key, send, token_of, ways_gone
+from tests.concurrency.bank import (
+    RUPEES,
+    Bank,
+    as_a_batch_of_one,
+    codes,
+    fresh_key,
+    send,
+    token_of,
+    ways_gone,
+)
 from tests.conftest import Service
 from tests.fault.proxy import Fate, Proxy, in_a_thread
 
@@ -62,7 +71,7 @@ async def scene(
 ) -> AsyncIterator[Scene]:
     """The short way in the form for one transfer, or for many; or the long way."""
     if request.param == "as a batch":
-        monkeypatch.setattr(optimistic, "_is_one_plain_transfer", lambda *_: False)
+        as_a_batch_of_one(monkeypatch)
     async with Proxy(database_url).open() as proxy, open_ledger(proxy.url, house_currency=RUPEES) as ledger:
         ledger.transfers.committer.deadline_s = 1.5
         ledger.transfers.committer.optimistic = request.param != "under the lock"
