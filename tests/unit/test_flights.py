@@ -8,7 +8,7 @@ import pytest
 
 from nostro.domain.ids import ObjectId
 from nostro.ledger.flights import Flight, Flights
-from nostro.ledger.queue import BATCHES_UNTIL_QUIET, Queue, Waiter
+from nostro.ledger.queue import Queue, Waiter
 from nostro.store.optimistic import Written
 
 pytestmark = pytest.mark.anyio
@@ -22,11 +22,8 @@ class Airfield:
     def __init__(self, worth_a_second: int = 2, chunk: int = 2, *, quiet: bool = False) -> None:
         self.queue = Queue(max_batch=4, chunk=chunk)
         self.flights = Flights(self.queue, worth_a_second)
-        if quiet:
-            for _ in range(BATCHES_UNTIL_QUIET):
-                self.queue.add_bulk(self._waiters("z"), together=False)
-                self.queue.take_bulk()
-        else:
+        assert self.queue.is_quiet
+        if not quiet:
             self.single("z")
             self.queue.take_singles()
 

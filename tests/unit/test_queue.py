@@ -11,7 +11,7 @@ import pytest
 from nostro.domain.errors import NostroError, Overloaded
 from nostro.domain.ids import ObjectId
 from nostro.ledger import queue as rules
-from nostro.ledger.queue import BATCHES_UNTIL_QUIET, Batch, Queue, Share, Waiter, Whole
+from nostro.ledger.queue import BATCHES_UNTIL_DOUBLE, BATCHES_UNTIL_QUIET, Batch, Queue, Share, Waiter, Whole
 
 
 @pytest.fixture
@@ -71,14 +71,17 @@ def test_singles_and_bulk_work_are_never_in_one_batch(loop: asyncio.AbstractEven
     assert (_names(bulk.waiters), bulk.is_bulk) == (["b0", "b1"], True)
 
 
-def test_bulk_goes_on_in_chunks_until_singles_have_stayed_away(loop: asyncio.AbstractEventLoop) -> None:
+def test_chunks_grow_while_singles_stay_away(loop: asyncio.AbstractEventLoop) -> None:
     queue = Queue(max_batch=6, chunk=2)
-    queue.add_bulk(_waiters(loop, "b", 100), together=False)
+    queue.add_bulk(_waiters(loop, "b", 1000), together=False)
     assert len(queue.take_bulk().waiters) == 6
     queue.add(_waiters(loop, "s", 1)[0])
     _singles(queue)
-    sizes = [len(queue.take_bulk().waiters) for _ in range(BATCHES_UNTIL_QUIET + 2)]
-    assert sizes == [*[2] * BATCHES_UNTIL_QUIET, 6, 6]
+    sizes = [len(queue.take_bulk().waiters) for _ in range(BATCHES_UNTIL_DOUBLE + 2)]
+    assert sizes == [*[2] * BATCHES_UNTIL_QUIET, *[6] * (BATCHES_UNTIL_DOUBLE - BATCHES_UNTIL_QUIET), 12, 12]
+    queue.add(_waiters(loop, "s", 1)[0])
+    _singles(queue)
+    assert len(queue.take_bulk().waiters) == 2
 
 
 def test_several_bulks_take_turns(loop: asyncio.AbstractEventLoop) -> None:

@@ -3,7 +3,7 @@
 Singles and bulk work are never in one batch, so that a single request never waits for a chunk to be decided
 and written with it. Chunks are small while there are singles or were a moment ago, and several bulks then get
 one in turn; left to themselves they get two, so that while one is answered and sends its next, another is
-written. An all-or-nothing bulk cannot be cut: it is a batch of its own.
+written, and after a while twice as large ones. An all-or-nothing bulk cannot be cut: it is a batch of its own.
 """
 
 import asyncio
@@ -23,6 +23,8 @@ CHUNK = 32
 CHUNKS_IN_A_QUIET_TURN = 2
 # Whoever sends the next request when the last one is answered is back by then.
 BATCHES_UNTIL_QUIET = 16
+# Two seconds later. A bulk is done a fifteenth sooner then; whoever comes first waits twice as long.
+BATCHES_UNTIL_DOUBLE = 4 * BATCHES_UNTIL_QUIET
 MAX_WAITING = 4096
 MAX_WAITING_IN_BULK = 40_000
 
@@ -162,7 +164,7 @@ class Queue:
     def take_bulk(self) -> Batch:
         """The next chunk of bulk work, or an all-or-nothing bulk whose turn it is. Some must wait."""
         bulk, together = self._bulks[0]
-        most = len(bulk) if together else self.max_batch if self.is_quiet else self.chunk
+        most = len(bulk) if together else self._most_in_a_chunk()
         self._without_singles += 1
         chunk = [bulk.popleft() for _ in range(min(len(bulk), most))]
         self._in_bulk -= len(chunk)
@@ -170,6 +172,11 @@ class Queue:
         if not bulk or not self.is_quiet or self._chunks_in_this_turn >= CHUNKS_IN_A_QUIET_TURN:
             self._end_turn()
         return Batch(chunk, together, is_bulk=True)
+
+    def _most_in_a_chunk(self) -> int:
+        if not self.is_quiet:
+            return self.chunk
+        return self.max_batch * (2 if self._without_singles >= BATCHES_UNTIL_DOUBLE else 1)
 
     def _end_turn(self) -> None:
         """The first bulk goes behind the others, if anything of it is left."""
