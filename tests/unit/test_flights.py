@@ -236,6 +236,23 @@ async def test_whoever_is_after_one_that_is_written_goes_on_before_anyone_is_tol
     assert happened == ["sent", "told"]
 
 
+async def test_whoever_is_after_one_goes_on_before_that_one_lets_go_of_the_one_before_it() -> None:
+    first, second = two_chunks()
+    third = Flight(second.batch, second.accounts, [second])
+    kept = []
+
+    async def go_on() -> None:
+        await third.turn()
+        kept.extend(second.after)
+
+    going_on = asyncio.create_task(go_on())
+    await asyncio.sleep(0)
+    await second.hand_over(WRITTEN)
+    await going_on
+    assert kept == [first]
+    assert second.after == []
+
+
 async def test_nobody_is_waited_for_when_there_is_nobody_after_the_one_that_is_written() -> None:
     field = Airfield(worth_a_second=1)
     field.single("ab")
