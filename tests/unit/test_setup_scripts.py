@@ -266,6 +266,29 @@ def test_without_a_python_that_is_new_enough_one_sentence_says_so(copy):
     assert "not a Python of version 3.11 or newer" in failed.stderr.splitlines()[-1]
 
 
+@pytest.mark.parametrize(
+    ("managed", "complete", "chosen"),
+    [(True, True, "Debian's"), (True, False, "the first"), (False, True, "the first")],
+    ids=[
+        "a version manager's is passed over",
+        "but for one that cannot make environments",
+        "any other is taken",
+    ],
+)
+def test_debians_python_is_preferred_to_a_version_managers(copy, tmp_path, managed, complete, chosen):
+    debians, first = tmp_path / "debian", tmp_path / ("shims" if managed else "bin")
+    lacking = "" if complete else 'case "$*" in *ensurepip) exit 1 ;; esac\n'
+    for place, name, more in ((debians, "Debian's", lacking), (first, "the first", "")):
+        place.mkdir()
+        telling = f'#!/bin/sh\n{more}case "$*" in "-m venv "*) echo made by "{name}" >>"$CALLS" ;; esac\n'
+        (place / "python3.11").write_text(FAKE_PYTHON.replace("#!/bin/sh\n", telling, 1))
+        (place / "python3.11").chmod(0o755)
+    script = copy.repository / ".ci/install.sh"
+    script.write_text(script.read_text().replace("/usr/bin/python3.11", str(debians / "python3.11")))
+    assert copy.run("config", PATH=f"{first}:{os.environ['PATH']}").stdout.startswith("nostro config")
+    assert (copy.count("made by"), copy.count(f"made by {chosen}")) == (1, 1)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may install packages")
 def test_root_installs_debians_missing_venv_package(copy, tmp_path):
     package = str(tmp_path / "package")
