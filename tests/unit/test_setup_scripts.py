@@ -279,13 +279,12 @@ def test_debians_python_is_preferred_to_a_version_managers(copy, tmp_path, manag
     debians, first = tmp_path / "debian", tmp_path / ("shims" if managed else "bin")
     lacking = "" if complete else 'case "$*" in *ensurepip) exit 1 ;; esac\n'
     for place, name, more in ((debians, "Debian's", lacking), (first, "the first", "")):
-        place.mkdir()
         telling = f'#!/bin/sh\n{more}case "$*" in "-m venv "*) echo made by "{name}" >>"$CALLS" ;; esac\n'
-        (place / "python3.11").write_text(FAKE_PYTHON.replace("#!/bin/sh\n", telling, 1))
-        (place / "python3.11").chmod(0o755)
+        copy.programs = place  # on the path is the last of them
+        copy.program("python3.11", FAKE_PYTHON.replace("#!/bin/sh\n", telling, 1))
     script = copy.repository / ".ci/install.sh"
     script.write_text(script.read_text().replace("/usr/bin/python3.11", str(debians / "python3.11")))
-    assert copy.run("config", PATH=f"{first}:{os.environ['PATH']}").stdout.startswith("nostro config")
+    assert copy.run("config").stdout.startswith("nostro config")
     assert (copy.count("made by"), copy.count(f"made by {chosen}")) == (1, 1)
 
 

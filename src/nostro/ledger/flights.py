@@ -56,7 +56,7 @@ class Flight:
         self._over.set()
         if self._is_awaited:
             await asyncio.sleep(0)
-        self.is_over()
+        self.after = []
 
     def is_over(self) -> None:
         """It is written, or has failed for good: whoever is after it can go on."""
